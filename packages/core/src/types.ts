@@ -124,6 +124,18 @@ export interface LoadOptions {
   readonly onWarning?: (warning: Error & { code: string }) => void;
 }
 
+/** The side module a filter package carries for h5wasm (HDF5 itself in WebAssembly), as `@h5z/readers/h5wasm` takes it. */
+export interface SideModule {
+  readonly id: number;
+  readonly name: string;
+  /** Literal `new URL('../wasm/<name>.h5wasm.wasm', import.meta.url)`, so that bundlers carry the file along. */
+  readonly url: URL;
+  /** Lower-case hex, from the manifest. */
+  readonly sha256: string;
+  /** Reads (file system) or fetches (elsewhere) the file and checks it; `H5Z_INTEGRITY` names both hashes. */
+  bytes(): Promise<Uint8Array>;
+}
+
 /** What `import zstd from '@h5z/zstd'` gives: call it with options for a {@link FilterSpec}, or `load()` the codec. */
 export interface FilterPackage<O extends object = Record<string, unknown>> {
   (options?: O): FilterSpec;
@@ -137,6 +149,8 @@ export interface FilterPackage<O extends object = Record<string, unknown>> {
   /** filter.json as published. */
   readonly description: FilterDescription;
   load(options?: LoadOptions): Promise<Codec>;
+  /** The h5wasm side module; undefined when the package has none. Loads nothing until `bytes()`. */
+  sideModule(): Promise<SideModule | undefined>;
   /** Stored cd_values of a file -> the words `filter.json` gives them. */
   describe(stored: CdValues): Readonly<Record<string, unknown>>;
 }
