@@ -1,6 +1,8 @@
 // The shapes every h5z package speaks: a filter in a pipeline, a loaded codec, a filter package, a dataset's description.
 // Nothing here does anything; core imports nothing of the project.
 
+import type { FilterDescription, Manifest } from './generated/schema.js';
+
 /** Which built form of a filter decodes. `host` is libhdf5's own built-in, never ours. */
 export type Variant = 'native' | 'wasm' | 'h5wasm' | 'host';
 
@@ -136,6 +138,7 @@ export interface SideModule {
   bytes(): Promise<Uint8Array>;
 }
 
+
 /** What `import zstd from '@h5z/zstd'` gives: call it with options for a {@link FilterSpec}, or `load()` the codec. */
 export interface FilterPackage<O extends object = Record<string, unknown>> {
   (options?: O): FilterSpec;
@@ -148,11 +151,24 @@ export interface FilterPackage<O extends object = Record<string, unknown>> {
   readonly package: { readonly name: string; readonly version: string };
   /** filter.json as published. */
   readonly description: FilterDescription;
+  /** manifest.json: the package's files with sizes and hashes. */
+  readonly manifest: Manifest;
   load(options?: LoadOptions): Promise<Codec>;
   /** The h5wasm side module; undefined when the package has none. Loads nothing until `bytes()`. */
   sideModule(): Promise<SideModule | undefined>;
+  /** Where a file of the manifest lies; undefined where the package was bundled and only its parts have URLs. */
+  locate(file: string): URL | undefined;
   /** Stored cd_values of a file -> the words `filter.json` gives them. */
   describe(stored: CdValues): Readonly<Record<string, unknown>>;
 }
 
-export type { FilterDescription, Manifest } from './generated/schema.js';
+export type {
+  Derived,
+  FilterDescription,
+  Manifest,
+  NativeFile,
+  Parameter,
+  Place,
+  SideModuleFile,
+  WasmFile,
+} from './generated/schema.js';

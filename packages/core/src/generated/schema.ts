@@ -1,0 +1,375 @@
+// Types of filter.json and manifest.json, generated from registry/schema by packages/core/scripts/generate-schema.ts.
+// Change the schemas, then run that script; do not edit here.
+
+/**
+ * HDF5 filter ID (uint16).
+ */
+export type FilterId = number;
+/**
+ * One choice of the caller.
+ */
+export type Parameter = {
+  name: Identifier;
+  /**
+   * Its type in JavaScript; an enum is one of the words in `values`.
+   */
+  type: 'integer' | 'number' | 'boolean' | 'enum';
+  /**
+   * What it means, for the docs and the editor.
+   */
+  doc: string;
+  /**
+   * Unit of the number, such as elements or bytes.
+   */
+  unit?: string;
+  default?: Scalar;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  multipleOf?: number;
+  /**
+   * The words of an enum and the number each stands for.
+   */
+  values?: {
+    [k: string]: number;
+  };
+  /**
+   * The parameter exists only when these other parameters have this value (or one of these).
+   */
+  when?: {
+    [k: string]: Scalar | Scalar[];
+  };
+  /**
+   * True when the filter takes the default if the word is missing: left out of the client cd_values when nobody gave it and nothing follows it.
+   */
+  omittable?: boolean;
+  client: Place;
+  stored?: Place;
+};
+/**
+ * A JavaScript identifier in camelCase.
+ */
+export type Identifier = string;
+/**
+ * A parameter's value in readable form.
+ */
+export type Scalar = number | string | boolean;
+/**
+ * How the value lies in its words: float64-le takes two words, low first; float64-be two words, high first; bits takes `width` bits from bit `shift` up.
+ */
+export type Encoding = 'uint32' | 'int32' | 'bool' | 'float64-le' | 'float64-be' | 'bits';
+
+/**
+ * filter.json: the single source of truth about one HDF5 filter. Typed options, validation, cd_values, docs and the manifest are made from it.
+ */
+export interface FilterDescription {
+  /**
+   * Where this schema lies, for editors.
+   */
+  $schema?: string;
+  id: FilterId;
+  /**
+   * Canonical name, case-sensitive: HDF5's rule for filter names. Also the name of the folder and of the built files.
+   */
+  name: string;
+  /**
+   * One line for people; HDF5 shows it in its error stack.
+   */
+  title: string;
+  /**
+   * One or two sentences for the docs page and npm.
+   */
+  summary: string;
+  /**
+   * True when decode(encode(x)) may differ from x.
+   */
+  lossy: boolean;
+  /**
+   * True when the filter may only be used with H5Z_FLAG_OPTIONAL. Default false.
+   */
+  onlyOptional?: boolean;
+  /**
+   * Other filter IDs under which old files keep the same bytes.
+   */
+  aliases?: Alias[];
+  /**
+   * SPDX expression of the filter's own code.
+   */
+  licence: string;
+  /**
+   * Upstream codecs: names of folders in upstreams/, or the upstream's description inline.
+   */
+  upstreams: (string | InlineUpstream)[];
+  /**
+   * What a caller may choose, in the order in which people should read it.
+   */
+  parameters: Parameter[];
+  /**
+   * Stored cd_values that HDF5's set_local adds: facts about the dataset, not choices.
+   */
+  derived?: Derived[];
+  variants: Variants;
+  /**
+   * What the format can hold.
+   */
+  limits?: {
+    /**
+     * Largest chunk, in bytes, that can be encoded.
+     */
+    maxChunkBytes?: number;
+  };
+  /**
+   * Sizes that fail the build when exceeded.
+   */
+  sizeBudget?: {
+    /**
+     * Size of the npm tarball in bytes.
+     */
+    packedBytes?: number;
+  };
+}
+/**
+ * Another ID for the same bytes, and how to tell when the ID has a rightful owner too.
+ */
+export interface Alias {
+  id: FilterId;
+  /**
+   * Who wrote files with this ID, and when.
+   */
+  doc: string;
+  /**
+   * Regular expression (case-insensitive) that the name kept in the file must match. Absent: any name, or none.
+   */
+  storedName?: string;
+  /**
+   * Fewest stored cd_values of such files.
+   */
+  minWords?: number;
+  /**
+   * Most stored cd_values of such files.
+   */
+  maxWords?: number;
+}
+/**
+ * The content of an upstream.json, for filters outside this repository.
+ */
+export interface InlineUpstream {
+  name: string;
+  version: string;
+  /**
+   * SPDX expression.
+   */
+  licence: string;
+}
+/**
+ * Where a value lies in cd_values.
+ */
+export interface Place {
+  /**
+   * Index of the (first) word.
+   */
+  word: number;
+  as?: Encoding;
+  /**
+   * Lowest bit; only with as: bits.
+   */
+  shift?: number;
+  /**
+   * Number of bits; only with as: bits.
+   */
+  width?: number;
+}
+/**
+ * A stored word that describes the dataset.
+ */
+export interface Derived {
+  name: Identifier;
+  type: 'integer' | 'number' | 'boolean' | 'enum';
+  doc: string;
+  unit?: string;
+  values?: {
+    [k: string]: number;
+  };
+  stored: Place;
+}
+/**
+ * The forms the filter is built in.
+ */
+export interface Variants {
+  /**
+   * Native library, one per platform.
+   */
+  native?: {};
+  /**
+   * Standalone WebAssembly, in two modules: everything, and decode only.
+   */
+  wasm?: {
+    /**
+     * Built with 128-bit SIMD. Default false.
+     */
+    simd?: boolean;
+  };
+  /**
+   * Side module for h5wasm.
+   */
+  h5wasm?: {
+    /**
+     * Built with 128-bit SIMD. Default false.
+     */
+    simd?: boolean;
+  };
+  cuda?: GpuVariant;
+  webgpu?: GpuVariant;
+}
+/**
+ * Whether and how far the filter decodes on a GPU.
+ */
+export interface GpuVariant {
+  mode: 'full' | 'partial' | 'none';
+  /**
+   * What is missing and why.
+   */
+  reason?: string;
+}
+
+export type Platform =
+  | 'linux-x64'
+  | 'linux-x64-musl'
+  | 'linux-arm64'
+  | 'linux-arm64-musl'
+  | 'darwin-x64'
+  | 'darwin-arm64'
+  | 'win32-x64'
+  | 'win32-arm64';
+/**
+ * Path relative to the package's root, with forward slashes.
+ */
+export type File = string;
+/**
+ * SHA-256 in hex.
+ */
+export type Sha256 = string;
+/**
+ * How far the file was tried: built only, loaded, or its code ran and gave the golden bytes.
+ */
+export type Verified = 'built' | 'loaded' | 'executed';
+
+/**
+ * manifest.json: what a published filter package holds. Made from filter.json and the built files when the package is packed.
+ */
+export interface Manifest {
+  $schema?: string;
+  /**
+   * Version of this format.
+   */
+  manifestVersion: 1;
+  package: {
+    /**
+     * npm name.
+     */
+    name: string;
+    /**
+     * npm version.
+     */
+    version: string;
+  };
+  filter: {
+    /**
+     * HDF5 filter ID.
+     */
+    id: number;
+    /**
+     * Canonical name.
+     */
+    name: string;
+    title: string;
+    lossy: boolean;
+    /**
+     * SPDX expression of the filter's own code.
+     */
+    licence: string;
+    /**
+     * Other IDs for the same bytes.
+     */
+    aliases: number[];
+  };
+  /**
+   * H5Z_ABI_VERSION of the built files.
+   */
+  abi: number;
+  variants: {
+    native: NativeFile[];
+    wasm: WasmFile[];
+    h5wasm: SideModuleFile[];
+    cuda: Gpu;
+    webgpu: Gpu;
+  };
+  /**
+   * The codecs inside, as fetched.
+   */
+  upstreams: {
+    name: string;
+    version: string;
+    /**
+     * SPDX expression.
+     */
+    licence: string;
+    /**
+     * SHA-256 in hex.
+     */
+    tree: string;
+  }[];
+  /**
+   * Licence texts in the package, relative to its root.
+   */
+  licences: string[];
+}
+export interface NativeFile {
+  platform: Platform;
+  file: File;
+  size: number;
+  sha256: Sha256;
+  encode: boolean;
+  decode: boolean;
+  /**
+   * The oldest system it runs on.
+   */
+  minimum: {
+    /**
+     * Such as macOS 11.0 or Windows 10.
+     */
+    os?: string;
+    /**
+     * Such as glibc 2.17 or musl 1.2.
+     */
+    libc?: string;
+  };
+  verified: Verified;
+}
+export interface WasmFile {
+  file: File;
+  size: number;
+  sha256: Sha256;
+  encode: boolean;
+  decode: boolean;
+  simd: boolean;
+  verified: Verified;
+}
+export interface SideModuleFile {
+  file: File;
+  size: number;
+  sha256: Sha256;
+  encode: boolean;
+  decode: boolean;
+  simd: boolean;
+  /**
+   * Range of h5wasm versions it loads into.
+   */
+  host: string;
+  verified: Verified;
+}
+export interface Gpu {
+  mode: 'full' | 'partial' | 'none';
+  reason: string;
+}
