@@ -199,7 +199,9 @@ async function put(url: string, tarball: string, folder: string): Promise<void> 
   });
   // 409: the same version is there already, which is what was asked for.
   if (!answer.ok && answer.status !== 409) {
-    throw new Error(`the embedded registry refused ${pkg.name}@${pkg.version}: ${answer.status} ${await answer.text()}`);
+    throw new Error(
+      `the embedded registry refused ${pkg.name}@${pkg.version}: ${answer.status} ${await answer.text()}`,
+    );
   }
 }
 

@@ -1,0 +1,33 @@
+// Reads datasets with h5wasm 0.8 and one folder of side modules, and prints the seconds of every read. A process of its
+// own, because libhdf5 keeps a filter for the life of the process: ours and the peer's cannot share one.
+// argv: FOLDER READS FILE... (each file has one dataset, "data"); stdout: {file: seconds[]}, and "check" per file.
+import { createHash } from 'node:crypto';
+import { File, ready } from 'h5wasm-0.8/node';
+
+const [folder, reads, ...files] = process.argv.slice(2);
+if (folder === undefined || reads === undefined) throw new Error('usage: h5wasm-read.ts FOLDER READS FILE...');
+const module = await ready;
+module.activate_throwing_error_handler();
+module.insert_plugin_search_path(folder, 0);
+
+const seconds: Record<string, number[]> = {};
+const check: Record<string, string> = {};
+for (const path of files) {
+  const times: number[] = [];
+  // One more read than asked for: the first compiles the module.
+  for (let turn = 0; turn <= Number(reads); turn++) {
+    const file = new File(path, 'r');
+    const dataset = file.get('data');
+    if (dataset === null || !('value' in dataset)) throw new Error(`${path} has no dataset "data"`);
+    const start = performance.now();
+    const value = dataset.value as ArrayBufferView;
+    times.push((performance.now() - start) / 1000);
+    if (turn === 0) {
+      const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      check[path] = createHash('sha256').update(bytes).digest('hex');
+    }
+    file.close();
+  }
+  seconds[path] = times.slice(1);
+}
+process.stdout.write(JSON.stringify({ seconds, check }));

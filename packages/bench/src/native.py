@@ -1,0 +1,148 @@
+"""Times two HDF5 plugins on the same chunks in one process: ours and the one of the hdf5plugin wheel.
+
+Both shared objects are opened with dlopen and their H5Z_class2_t filter functions are called directly, as libhdf5 calls
+them: a malloc'ed buffer goes in, the filter replaces it. One thread; libhdf5 itself takes no part, so nothing but the
+filters is measured. Chunks are decoded from the *peer's* bytes, so that both decoders see the same input.
+
+stdin:  {"rounds": n, "jobs": [{"key", "id", "library", "cd", "data", "nbytes", "chunkBytes", "lossless"}]}
+stdout: one JSON line per job: {"key", "nbytes", "peerBytes", "oursBytes", "encode": [[ours, peer] seconds per round], "decode": [...]}
+"""
+
+import ctypes
+import glob
+import json
+import os
+import sys
+import time
+
+import hdf5plugin  # its import initialises the plugins' link to libhdf5
+
+LIBC = ctypes.CDLL(None)
+LIBC.malloc.restype = ctypes.c_void_p
+LIBC.malloc.argtypes = [ctypes.c_size_t]
+LIBC.free.argtypes = [ctypes.c_void_p]
+
+FILTER = ctypes.CFUNCTYPE(
+    ctypes.c_size_t,
+    ctypes.c_uint,  # flags
+    ctypes.c_size_t,  # cd_nelmts
+    ctypes.POINTER(ctypes.c_uint),  # cd_values
+    ctypes.c_size_t,  # nbytes
+    ctypes.POINTER(ctypes.c_size_t),  # buf_size
+    ctypes.POINTER(ctypes.c_void_p),  # buf
+)
+REVERSE = 0x0100  # H5Z_FLAG_REVERSE: decode
+
+
+class FilterClass(ctypes.Structure):
+    """H5Z_class2_t."""
+
+    _fields_ = [
+        ("version", ctypes.c_int),
+        ("id", ctypes.c_int),
+        ("encoder_present", ctypes.c_uint),
+        ("decoder_present", ctypes.c_uint),
+        ("name", ctypes.c_char_p),
+        ("can_apply", ctypes.c_void_p),
+        ("set_local", ctypes.c_void_p),
+        ("filter", FILTER),
+    ]
+
+
+def plugin(path):
+    """The H5Z_class2_t of a plugin file."""
+    library = ctypes.CDLL(path)
+    library.H5PLget_plugin_info.restype = ctypes.POINTER(FilterClass)
+    return library.H5PLget_plugin_info().contents
+
+
+def peers():
+    """Filter ID -> H5Z_class2_t of every plugin in the hdf5plugin wheel."""
+    found = {}
+    for path in glob.glob(os.path.join(hdf5plugin.PLUGIN_PATH, "*" + hdf5plugin.get_config().build_config.filter_file_extension)):
+        cls = plugin(path)
+        found[cls.id] = cls
+    return found
+
+
+def call(cls, flags, cd, data):
+    """One filter call: (result bytes, seconds). The buffer is made and freed outside the clock."""
+    values = (ctypes.c_uint * max(1, len(cd)))(*cd)
+    buf = ctypes.c_void_p(LIBC.malloc(len(data)))
+    ctypes.memmove(buf, data, len(data))
+    size = ctypes.c_size_t(len(data))
+    start = time.perf_counter_ns()
+    count = cls.filter(flags, len(cd), values, len(data), ctypes.byref(size), ctypes.byref(buf))
+    seconds = (time.perf_counter_ns() - start) / 1e9
+    result = ctypes.string_at(buf, count) if count else None
+    LIBC.free(buf)
+    if result is None:
+        raise RuntimeError("filter %d failed" % cls.id)
+    return result, seconds
+
+
+def run_pass(cls, flags, cd, chunks):
+    """All chunks once: (results, summed seconds)."""
+    results, total = [], 0.0
+    for chunk in chunks:
+        result, seconds = call(cls, flags, cd, chunk)
+        results.append(result)
+        total += seconds
+    return results, total
+
+
+def alternate(sides, flags, cd, inputs, rounds):
+    """[[first side, second side] seconds] per round; the order swaps every round so that neither side is always warm."""
+    for index, cls in enumerate(sides):
+        run_pass(cls, flags, cd, inputs[index])
+    times = []
+    for turn in range(rounds):
+        row = [0.0, 0.0]
+        for index in (0, 1) if turn % 2 == 0 else (1, 0):
+            row[index] = run_pass(sides[index], flags, cd, inputs[index])[1]
+        times.append(row)
+    return times
+
+
+def main():
+    # Chunk-sized buffers from the heap, as in a process that has read chunks before: page faults would drown the filters.
+    LIBC.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+    LIBC.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+    order = json.load(sys.stdin)
+    theirs = peers()
+    for job in order["jobs"]:
+        peer = theirs.get(job["id"])
+        if peer is None:
+            print(json.dumps({"key": job["key"], "skipped": "hdf5plugin has no filter %d" % job["id"]}), flush=True)
+            continue
+        ours = plugin(job["library"])
+        if ours.id != job["id"]:
+            raise SystemExit("%s is filter %d, not %d" % (job["library"], ours.id, job["id"]))
+        with open(job["data"], "rb") as f:
+            data = f.read(job["nbytes"])
+        step = job["chunkBytes"]
+        chunks = [data[i : i + step] for i in range(0, len(data), step)]
+        cd = job["cd"]
+        ours_encoded = run_pass(ours, 0, cd, chunks)[0]
+        peer_encoded = run_pass(peer, 0, cd, chunks)[0]
+        ours_back = run_pass(ours, REVERSE, cd, peer_encoded)[0]
+        peer_back = run_pass(peer, REVERSE, cd, ours_encoded)[0]
+        if job["lossless"] and (ours_back != chunks or peer_back != chunks):
+            raise SystemExit("%s: the two plugins do not read each other's bytes" % job["key"])
+        sides = (ours, peer)
+        print(
+            json.dumps(
+                {
+                    "key": job["key"],
+                    "nbytes": len(data),
+                    "oursBytes": sum(map(len, ours_encoded)),
+                    "peerBytes": sum(map(len, peer_encoded)),
+                    "encode": alternate(sides, 0, cd, (chunks, chunks), order["rounds"]),
+                    "decode": alternate(sides, REVERSE, cd, (peer_encoded, peer_encoded), order["rounds"]),
+                }
+            ),
+            flush=True,
+        )
+
+
+main()

@@ -1,0 +1,84 @@
+// The shapes of a benchmark: what is compared, on which data, and what came out. The JSON under docs/data has these shapes.
+
+/** One raw array: little-endian, C order. */
+export interface BenchArray {
+  readonly file: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly nbytes: number;
+  readonly kind: string;
+}
+
+/** A filter with one set of options, as every part of the benchmark uses it. */
+export interface BenchFilter {
+  readonly name: string;
+  readonly id: number;
+  readonly lossy: boolean;
+  /** Such as `codec=zstd`; empty for the only configuration of a filter. */
+  readonly config: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly folder: string;
+}
+
+/** Which comparison a row belongs to. */
+export type Suite = 'native' | 'wasm' | 'h5wasm';
+
+/** One filter, one direction, one array: medians over alternating runs. Rates are MB (10^6 bytes) of chunk data per second. */
+export interface BenchRow {
+  readonly suite: Suite;
+  readonly filter: string;
+  readonly config: string;
+  readonly direction: 'encode' | 'decode';
+  readonly array: string;
+  readonly nbytes: number;
+  readonly peer: string;
+  readonly ours: number;
+  readonly theirs: number;
+  /** Median over the rounds of theirs-seconds / ours-seconds; above 1 means that ours is faster. */
+  readonly ratio: number;
+  /** Encoded size of ours / theirs, where both encoded. */
+  readonly sizeRatio?: number;
+}
+
+/** Sizes in bytes of one file of ours and the peer's. */
+export interface SizeRow {
+  readonly filter: string;
+  readonly ours: number;
+  readonly theirs: number;
+  readonly peer: string;
+}
+
+export interface BenchResult {
+  readonly date: string;
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly os: string; readonly node: string };
+  readonly versions: Readonly<Record<string, string>>;
+  readonly data: string;
+  readonly rounds: number;
+  readonly rows: readonly BenchRow[];
+  readonly sizes: readonly SizeRow[];
+  /** What was not compared, and why. */
+  readonly skipped: readonly string[];
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const high = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}
+
+/** Medians and the median ratio of pairs of seconds ([ours, theirs] per round). */
+export function summarise(
+  pairs: readonly (readonly [number, number])[],
+  nbytes: number,
+): { ours: number; theirs: number; ratio: number } {
+  return {
+    ours: nbytes / 1e6 / median(pairs.map(([ours]) => ours)),
+    theirs: nbytes / 1e6 / median(pairs.map(([, theirs]) => theirs)),
+    ratio: median(pairs.map(([ours, theirs]) => theirs / ours)),
+  };
+}
+
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
