@@ -224,10 +224,10 @@ async function wasm(context: Context): Promise<BenchRow[]> {
     context.log(`wasm: ${filter.name} beside numcodecs.js`);
     const encoder = await filter.module.load({ only: 'wasm', encode: true });
     const ours = await filter.module.load({ only: 'wasm' });
-    const { default: constructor } = (await import(peer.module)) as {
+    const { default: NumcodecsClass } = (await import(peer.module)) as {
       default: { fromConfig(config: unknown): NumcodecsCodec };
     };
-    const theirs = constructor.fromConfig(peer.config);
+    const theirs = NumcodecsClass.fromConfig(peer.config);
     for (const array of context.index) {
       const { description, chunkBytes, nbytes } = chunking(array);
       const cdValues = encoder.derive(filter.module({}).cdValues, description);

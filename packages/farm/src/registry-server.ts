@@ -64,9 +64,10 @@ export async function startRegistry(options: { storage?: string } = {}): Promise
     // What an outer `npm run` or a person's shell exports must not reach this npm.
     if (!/^npm_/i.test(key) && key !== 'NODE_AUTH_TOKEN') env[key] = value;
   }
-  env['npm_config_userconfig'] = userconfig;
-  env['npm_config_globalconfig'] = join(root, 'no-global-npmrc');
-  env['NO_PROXY'] = env['no_proxy'] = '127.0.0.1,localhost';
+  env.npm_config_userconfig = userconfig;
+  env.npm_config_globalconfig = join(root, 'no-global-npmrc');
+  env.NO_PROXY = '127.0.0.1,localhost';
+  env.no_proxy = env.NO_PROXY;
 
   const npm = async (args: readonly string[], cwd: string): Promise<string> => {
     try {
