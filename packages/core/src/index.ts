@@ -12,4 +12,25 @@ export {
   type HostErrorCode,
   isH5zError,
 } from './errors.js';
+export { defineFilter, type FilterAbout, type FilterFiles, type NativeHost, variantOrder } from './filter.js';
+export { checkSha256, sha256, sriOf } from './integrity.js';
+export {
+  completeOptions,
+  describeRange,
+  fromStoredValues,
+  MAX_CD_VALUES,
+  parameterString,
+  toClientValues,
+  toWords,
+} from './params.js';
+export {
+  type ChunkOptions,
+  createPipeline,
+  type EncodedChunk,
+  FLAG_OPTIONAL,
+  type LoadedStage,
+  type Pipeline,
+  type StoredChunk,
+} from './pipeline.js';
 export type * from './types.js';
+export { datasetStruct, loadWasm, readWasm, type WasmOptions } from './wasm.js';
