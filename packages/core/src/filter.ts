@@ -41,7 +41,10 @@ type Choice = 'native' | 'wasm';
 const CHOICES: readonly Choice[] = ['native', 'wasm'];
 
 /** The package that a filter's dist/ exports: callable for a FilterSpec, with `load()` and the rest of {@link FilterPackage}. */
-export function defineFilter<O extends object = Record<string, unknown>>(about: FilterAbout, files: FilterFiles): FilterPackage<O> {
+export function defineFilter<O extends object = Record<string, unknown>>(
+  about: FilterAbout,
+  files: FilterFiles,
+): FilterPackage<O> {
   const { description, manifest } = about;
   const loaded = new Map<string, Promise<Codec>>();
   const warned = new Set<string>();
@@ -63,21 +66,31 @@ export function defineFilter<O extends object = Record<string, unknown>>(about: 
   /** The native codec; undefined when there is none to be had and nobody asked for it by name. */
   const loadNative = async (): Promise<Codec> => {
     const { native, root } = files;
-    const nowhere = (problem: string, remedy: string) => new H5zError('H5Z_NO_PLATFORM', `${label}: ${problem}`, { remedy });
+    const nowhere = (problem: string, remedy: string) =>
+      new H5zError('H5Z_NO_PLATFORM', `${label}: ${problem}`, { remedy });
     if (native === undefined || root === undefined) {
-      throw nowhere('native libraries do not load here', 'use the WebAssembly variant, or run in Node with addons allowed');
+      throw nowhere(
+        'native libraries do not load here',
+        'use the WebAssembly variant, or run in Node with addons allowed',
+      );
     }
     const platform = native.platform();
     const file = manifest.variants.native.find((entry) => entry.platform === platform);
     if (file === undefined) {
       const have = manifest.variants.native.map((entry) => entry.platform).join(', ') || 'none';
-      throw nowhere(`${about.package.name} has no native library for ${platform} (it has ${have})`, 'use the WebAssembly variant');
+      throw nowhere(
+        `${about.package.name} has no native library for ${platform} (it has ${have})`,
+        'use the WebAssembly variant',
+      );
     }
     return once('native', async () => {
       const codec = await native.load(new URL(file.file, root()), file);
-      if (codec === undefined) throw nowhere('@h5z/native is not installed', 'run npm i @h5z/native, or use the WebAssembly variant');
+      if (codec === undefined)
+        throw nowhere('@h5z/native is not installed', 'run npm i @h5z/native, or use the WebAssembly variant');
       if (codec.id === description.id) return codec;
-      throw new H5zError('H5Z_NATIVE_LOAD', `${label}: ${file.file} holds filter ${codec.id}`, { remedy: 'reinstall the package' });
+      throw new H5zError('H5Z_NATIVE_LOAD', `${label}: ${file.file} holds filter ${codec.id}`, {
+        remedy: 'reinstall the package',
+      });
     });
   };
 
@@ -94,7 +107,9 @@ export function defineFilter<O extends object = Record<string, unknown>>(about: 
         remedy: 'use the native variant, or pass the module as load({ wasm })',
       });
     }
-    return once(kind, async () => loadWasm(await source(), { id: description.id, ...checks(files, wasmFile(kind)?.sha256) }));
+    return once(kind, async () =>
+      loadWasm(await source(), { id: description.id, ...checks(files, wasmFile(kind)?.sha256) }),
+    );
   };
 
   const load = async (options: LoadOptions = {}): Promise<Codec> => {
@@ -111,7 +126,10 @@ export function defineFilter<O extends object = Record<string, unknown>>(about: 
         if (!isH5zError(error) || error.code === 'H5Z_INTEGRITY' || order.length === 1) throw error;
         // Absence is no fault unless native was asked for; a library that is there and fails is.
         if (variant === 'native' && (error.code !== 'H5Z_NO_PLATFORM' || asked)) {
-          warn(new H5zError(error.code, error.message, { cause: error, remedy: 'decoding goes on in WebAssembly' }), options);
+          warn(
+            new H5zError(error.code, error.message, { cause: error, remedy: 'decoding goes on in WebAssembly' }),
+            options,
+          );
         }
         failure ??= error;
         if (variant === 'wasm') failure = error;

@@ -35,7 +35,9 @@ export function nativeHost(importNative: () => Promise<NativeModule>): NativeHos
       if (native === undefined) return undefined;
       const path = fileURLToPath(url);
       const failed = (cause: unknown) =>
-        new H5zError('H5Z_NATIVE_LOAD', `the native library ${path} could not be loaded (${messageOf(cause)})`, { cause });
+        new H5zError('H5Z_NATIVE_LOAD', `the native library ${path} could not be loaded (${messageOf(cause)})`, {
+          cause,
+        });
       let bytes: Uint8Array<ArrayBuffer>;
       try {
         bytes = await read(path);

@@ -133,7 +133,12 @@ function resolveOptions(description: FilterDescription, options: object): Map<st
   return values;
 }
 
-function resolveOne(filter: FilterDescription, parameter: Parameter, given: unknown, active: boolean): Value | undefined {
+function resolveOne(
+  filter: FilterDescription,
+  parameter: Parameter,
+  given: unknown,
+  active: boolean,
+): Value | undefined {
   if (!active) {
     if (given === undefined) return undefined;
     const condition = Object.entries(parameter.when ?? {})
@@ -184,7 +189,10 @@ function isValid(parameter: Parameter, value: unknown): boolean {
 /** What a parameter takes, in words: for messages, docs and generated types. */
 export function describeRange(parameter: Parameter): string {
   if (parameter.type === 'boolean') return 'true or false';
-  if (parameter.type === 'enum') return Object.keys(parameter.values ?? {}).map(describeValue).join(', ');
+  if (parameter.type === 'enum')
+    return Object.keys(parameter.values ?? {})
+      .map(describeValue)
+      .join(', ');
   const low = parameter.minimum ?? parameter.exclusiveMinimum;
   const high = parameter.maximum ?? parameter.exclusiveMaximum;
   const lowWord = parameter.minimum === undefined ? 'above ' : '';
@@ -193,7 +201,8 @@ export function describeRange(parameter: Parameter): string {
   if (low !== undefined && high !== undefined) range += ` from ${lowWord}${low} to ${highWord}${high}`;
   else if (low !== undefined) range += lowWord ? ` above ${low}` : ` of at least ${low}`;
   else if (high !== undefined) range += highWord ? ` below ${high}` : ` of at most ${high}`;
-  if (parameter.multipleOf !== undefined && parameter.multipleOf !== 1) range += `, a multiple of ${parameter.multipleOf}`;
+  if (parameter.multipleOf !== undefined && parameter.multipleOf !== 1)
+    range += `, a multiple of ${parameter.multipleOf}`;
   return range;
 }
 
@@ -217,14 +226,24 @@ function wordCount(place: Place): number {
 
 const float = new DataView(new ArrayBuffer(8));
 
-function writeWords(words: number[], place: Place, value: number, filter: FilterDescription, parameter: Parameter): void {
+function writeWords(
+  words: number[],
+  place: Place,
+  value: number,
+  filter: FilterDescription,
+  parameter: Parameter,
+): void {
   const { word } = place;
   const fits = (low: number, high: number) => {
     if (Number.isInteger(value) && value >= low && value <= high) return;
-    throw new H5zError('H5Z_PARAMETER', `${filter.name}: "${parameter.name}" = ${value} does not fit its place in cd_values`, {
-      remedy: `use a value from ${low} to ${high}`,
-      details: { option: parameter.name, value },
-    });
+    throw new H5zError(
+      'H5Z_PARAMETER',
+      `${filter.name}: "${parameter.name}" = ${value} does not fit its place in cd_values`,
+      {
+        remedy: `use a value from ${low} to ${high}`,
+        details: { option: parameter.name, value },
+      },
+    );
   };
   switch (place.as ?? 'uint32') {
     case 'uint32':

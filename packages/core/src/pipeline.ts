@@ -107,7 +107,8 @@ class StagedPipeline implements Pipeline {
       try {
         current = inStage(stage, index, () => stage.codec.encode(current, { cdValues: stage.cdValues }));
       } catch (error) {
-        if (((stage.flags ?? 0) & FLAG_OPTIONAL) === 0 || !isH5zError(error) || error.code !== 'H5Z_E_NOT_APPLICABLE') throw error;
+        if (((stage.flags ?? 0) & FLAG_OPTIONAL) === 0 || !isH5zError(error) || error.code !== 'H5Z_E_NOT_APPLICABLE')
+          throw error;
         filterMask |= 1 << index;
       }
     }
@@ -117,7 +118,9 @@ class StagedPipeline implements Pipeline {
   /** The stages that ran for this chunk, last first, each with the most bytes its decoder may give. */
   #steps({ filterMask = 0, size }: ChunkOptions): { stage: LoadedStage; index: number; size: number | undefined }[] {
     if (!Number.isInteger(filterMask) || filterMask < 0 || filterMask > 0xffffffff) {
-      throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, { remedy: 'pass the uint32 that lies with the chunk' });
+      throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, {
+        remedy: 'pass the uint32 that lies with the chunk',
+      });
     }
     if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
       throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass the chunk's full size in bytes" });

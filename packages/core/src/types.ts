@@ -138,7 +138,6 @@ export interface SideModule {
   bytes(): Promise<Uint8Array>;
 }
 
-
 /** What `import zstd from '@h5z/zstd'` gives: call it with options for a {@link FilterSpec}, or `load()` the codec. */
 export interface FilterPackage<O extends object = Record<string, unknown>> {
   (options?: O): FilterSpec;

@@ -72,9 +72,12 @@ export async function loadWasm(source: WasmSource | Promise<WasmSource>, options
 /** The bytes of a source, checked against `sha256` when that is given. */
 export async function readWasm(source: WasmSource, options: WasmOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const label = options.source ?? (source instanceof URL || typeof source === 'string' ? shortUrl(source) : 'module');
-  if (source instanceof URL || typeof source === 'string') return readUrl(new URL(source, documentBase()), label, options);
+  if (source instanceof URL || typeof source === 'string')
+    return readUrl(new URL(source, documentBase()), label, options);
   if (source instanceof WebAssembly.Module) {
-    throw new H5zError('H5Z_WASM_LOAD', `${label} is a compiled module, whose bytes are gone`, { remedy: 'pass the bytes' });
+    throw new H5zError('H5Z_WASM_LOAD', `${label} is a compiled module, whose bytes are gone`, {
+      remedy: 'pass the bytes',
+    });
   }
   return check(source instanceof Response ? await bodyOf(source, label) : toBytes(source), label, options);
 }
@@ -100,7 +103,11 @@ async function readUrl(url: URL, label: string, options: WasmOptions): Promise<U
   return bodyOf(response, label);
 }
 
-async function check(bytes: Uint8Array<ArrayBuffer>, label: string, options: WasmOptions): Promise<Uint8Array<ArrayBuffer>> {
+async function check(
+  bytes: Uint8Array<ArrayBuffer>,
+  label: string,
+  options: WasmOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
   if (options.sha256 !== undefined) await checkSha256(bytes, options.sha256, label);
   return bytes;
 }
@@ -143,7 +150,8 @@ function checkModule(module: WebAssembly.Module, label: string): WebAssembly.Mod
   const exports = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
   const missing = ['memory', ...REQUIRED].filter((name) => !exports.has(name));
   if (imports.length === 0 && missing.length === 0) return module;
-  const problem = imports.length > 0 ? `wants imports (${imports.join(', ')})` : `lacks the exports ${missing.join(', ')}`;
+  const problem =
+    imports.length > 0 ? `wants imports (${imports.join(', ')})` : `lacks the exports ${missing.join(', ')}`;
   throw new H5zError('H5Z_WASM_LOAD', `${label} ${problem}, so it is no standalone h5z module`, {
     remedy: 'pass the wasm/<name>.wasm or wasm/<name>.decode.wasm of a filter package',
     details: { imports, missing },
@@ -166,7 +174,10 @@ class WasmCodec implements Codec {
     this.source = source;
     const info = readInfo(this.#exports);
     if (info.abi !== ABI_VERSION || (id !== undefined && info.id !== id)) {
-      const problem = info.abi === ABI_VERSION ? `is filter ${info.id}, not ${id}` : `has ABI version ${info.abi}, not ${ABI_VERSION}`;
+      const problem =
+        info.abi === ABI_VERSION
+          ? `is filter ${info.id}, not ${id}`
+          : `has ABI version ${info.abi}, not ${ABI_VERSION}`;
       throw new H5zError('H5Z_WASM_LOAD', `${source} ${problem}`, {
         remedy: 'use the WebAssembly file of the same package and version',
         details: { ...info, expected: id },
@@ -189,7 +200,12 @@ class WasmCodec implements Codec {
     });
   }
 
-  #decode<T>(chunk: Uint8Array, options: DecodeOptions, size: number | undefined, take: (at: number, n: number) => T): T {
+  #decode<T>(
+    chunk: Uint8Array,
+    options: DecodeOptions,
+    size: number | undefined,
+    take: (at: number, n: number) => T,
+  ): T {
     const cd = toWords(options.cdValues);
     const limit = size ?? MAX_BYTES;
     return this.#call('decode', (x) => {
@@ -238,7 +254,12 @@ class WasmCodec implements Codec {
     });
   }
 
-  #encode<T>(data: Uint8Array, options: EncodeOptions, room: number | undefined, take: (at: number, n: number) => T): T {
+  #encode<T>(
+    data: Uint8Array,
+    options: EncodeOptions,
+    room: number | undefined,
+    take: (at: number, n: number) => T,
+  ): T {
     const cd = toWords(options.cdValues);
     return this.#call('encode', (x) => {
       if (!x.h5z_encode || !x.h5z_encode_bound) throw this.#readOnly('encode');
@@ -348,7 +369,10 @@ class WasmCodec implements Codec {
   }
 
   #readOnly(doing: string): H5zError {
-    return new H5zError('H5Z_READ_ONLY', `${this.#label()} ${doing}: the module loaded from ${this.source} can only decode`);
+    return new H5zError(
+      'H5Z_READ_ONLY',
+      `${this.#label()} ${doing}: the module loaded from ${this.source} can only decode`,
+    );
   }
 }
 
@@ -393,15 +417,18 @@ export function datasetStruct(dataset: DatasetDescription): Uint8Array {
   const bad = (problem: string, remedy: string) => {
     throw new H5zError('H5Z_PARAMETER', `dataset description: ${problem}`, { remedy });
   };
-  if (!Object.hasOwn(TYPE_CLASSES, typeClass)) bad(`typeClass is "${typeClass}"`, `use ${Object.keys(TYPE_CLASSES).join(', ')}`);
+  if (!Object.hasOwn(TYPE_CLASSES, typeClass))
+    bad(`typeClass is "${typeClass}"`, `use ${Object.keys(TYPE_CLASSES).join(', ')}`);
   if (!Number.isInteger(typeSize) || typeSize < 1 || typeSize > MAX_BYTES) {
     bad(`typeSize is ${typeSize}`, 'use the size of one element in bytes');
   }
   for (const dims of [chunk, shape ?? []]) {
     if (dims.length > MAX_RANK) bad(`there are ${dims.length} dimensions`, `use at most ${MAX_RANK}`);
-    if (!dims.every((n) => Number.isSafeInteger(n) && n >= 0)) bad(`dimensions are ${dims.join(' x ')}`, 'use counts of elements');
+    if (!dims.every((n) => Number.isSafeInteger(n) && n >= 0))
+      bad(`dimensions are ${dims.join(' x ')}`, 'use counts of elements');
   }
-  if (fill && fill.length > MAX_FILL) bad(`the fill value has ${fill.length} bytes`, `leave out fill values over ${MAX_FILL} bytes`);
+  if (fill && fill.length > MAX_FILL)
+    bad(`the fill value has ${fill.length} bytes`, `leave out fill values over ${MAX_FILL} bytes`);
 
   const bytes = new Uint8Array(STRUCT_SIZE);
   const view = new DataView(bytes.buffer);

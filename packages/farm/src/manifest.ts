@@ -82,7 +82,8 @@ export function makeManifest(filterDir: string): Manifest {
       : [];
   const gpu = (kind: 'cuda' | 'webgpu') => ({
     mode: variants[kind]?.mode ?? ('none' as const),
-    reason: variants[kind]?.reason ?? `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
+    reason:
+      variants[kind]?.reason ?? `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
   });
   return {
     manifestVersion: 1,

@@ -73,7 +73,9 @@ ${lines.filter(Boolean).join('')}});
 }
 
 function nodeText(about: About, addons: boolean): string {
-  const what = addons ? 'for Node: native where @h5z/native is installed, else WebAssembly' : 'for Node without addons, and Deno';
+  const what = addons
+    ? 'for Node: native where @h5z/native is installed, else WebAssembly'
+    : 'for Node without addons, and Deno';
   return `${heading(about, what)}
 import { defineFilter } from '@h5z/core';
 import { ${addons ? 'nativeHost, readFile' : 'readFile'} } from '@h5z/core/node';

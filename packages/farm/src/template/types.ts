@@ -8,7 +8,8 @@ export function typesText(name: string, description: FilterDescription): string 
   const options = `${pascal(description.name)}Options`;
   const binding = camel(description.name);
   const fields = description.parameters.map(
-    (parameter) => `${comment(parameterDoc(parameter), '  ')}  ${parameter.name}${isRequired(parameter) ? '' : '?'}: ${typeOf(parameter)};\n`,
+    (parameter) =>
+      `${comment(parameterDoc(parameter), '  ')}  ${parameter.name}${isRequired(parameter) ? '' : '?'}: ${typeOf(parameter)};\n`,
   );
   return `// ${name}: types generated from filter.json.
 
@@ -30,7 +31,11 @@ function parameterDoc(parameter: Parameter): string[] {
     lines.push(`${range[0]?.toUpperCase()}${range.slice(1)}${unit && ` (${unit.trim()})`}.`);
   }
   const when = Object.entries(parameter.when ?? {}).map(
-    ([name, wanted]) => `${name} is ${[wanted].flat().map((value) => JSON.stringify(value)).join(' or ')}`,
+    ([name, wanted]) =>
+      `${name} is ${[wanted]
+        .flat()
+        .map((value) => JSON.stringify(value))
+        .join(' or ')}`,
   );
   if (when.length > 0) lines.push(`Only when ${when.join(' and ')}.`);
   if (parameter.default !== undefined) lines.push('', `@defaultValue \`${JSON.stringify(parameter.default)}\``);
@@ -44,7 +49,10 @@ function isRequired(parameter: Parameter): boolean {
 
 function typeOf(parameter: Parameter): string {
   if (parameter.type === 'boolean') return 'boolean';
-  if (parameter.type === 'enum') return Object.keys(parameter.values ?? {}).map((word) => `'${word}'`).join(' | ');
+  if (parameter.type === 'enum')
+    return Object.keys(parameter.values ?? {})
+      .map((word) => `'${word}'`)
+      .join(' | ');
   return 'number';
 }
 
