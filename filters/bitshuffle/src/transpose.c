@@ -1,0 +1,203 @@
+/* The bit transpose of bitshuffle for every instruction set: plain C, SSE2, AVX2 (chosen at run time), NEON, WebAssembly
+ * SIMD. All give the same bytes as kiyo-masui/bitshuffle. The vector kernels are in transpose_kernel.h; here are the
+ * operations they are made of, the plain C they fall back to, and the choice. */
+#include "transpose.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Groups [first, groups): 8 x 8 bits at a time. Byte i of x is byte j of element i; afterwards byte k holds bit k of all. */
+static uint64_t transpose_8x8(uint64_t x) {
+  uint64_t t = (x ^ (x >> 7)) & 0x00aa00aa00aa00aaULL;
+  x ^= t ^ (t << 7);
+  t = (x ^ (x >> 14)) & 0x0000cccc0000ccccULL;
+  x ^= t ^ (t << 14);
+  t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0ULL;
+  return x ^ t ^ (t << 28);
+}
+
+static void plain_to_rows(const uint8_t *in, uint8_t *rows, size_t groups, size_t elem) {
+  for (size_t g = 0; g < groups; g++) {
+    for (size_t j = 0; j < elem; j++) {
+      const uint8_t *p = in + g * 8 * elem + j;
+      uint8_t *q = rows + 8 * j * groups + g;
+      uint64_t x = 0;
+      for (size_t i = 0; i < 8; i++) x |= (uint64_t)p[i * elem] << 8 * i;
+      x = transpose_8x8(x);
+      for (size_t k = 0; k < 8; k++) q[k * groups] = (uint8_t)(x >> 8 * k);
+    }
+  }
+}
+
+static void plain_to_bits(const uint8_t *rows, uint8_t *out, size_t groups, size_t elem) {
+  for (size_t g = 0; g < groups; g++) {
+    for (size_t j = 0; j < elem; j++) {
+      const uint8_t *p = rows + 8 * j * groups + g;
+      uint8_t *q = out + g * 8 * elem + j;
+      uint64_t x = 0;
+      for (size_t k = 0; k < 8; k++) x |= (uint64_t)p[k * groups] << 8 * k;
+      x = transpose_8x8(x);
+      for (size_t i = 0; i < 8; i++) q[i * elem] = (uint8_t)(x >> 8 * i);
+    }
+  }
+}
+
+#if defined(__SSE2__)
+#  define HAVE_16
+#  include <immintrin.h>
+#  define NAME(x) sse2_##x
+#  define TARGET
+#  define W 16
+#  define vec __m128i
+#  define LOAD(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#  define STORE(p, v) _mm_storeu_si128((__m128i *)(void *)(p), v)
+#  define LOAD16(p, step) LOAD(p)
+#  define STORE16(p, step, v) STORE(p, v)
+#  define LOAD8(p, step) _mm_loadl_epi64((const __m128i *)(const void *)(p))
+#  define STORE8(p, step, v) _mm_storel_epi64((__m128i *)(void *)(p), v)
+#  define ZIPLO(a, b) _mm_unpacklo_epi8(a, b)
+#  define ZIPHI(a, b) _mm_unpackhi_epi8(a, b)
+#  define AND(a, b) _mm_and_si128(a, b)
+#  define XOR(a, b) _mm_xor_si128(a, b)
+#  define SHL(v, n) _mm_slli_epi64(v, n)
+#  define SHR(v, n) _mm_srli_epi64(v, n)
+#  define SPLAT(byte) _mm_set1_epi8(byte)
+#  include "transpose_kernel.h"
+#elif defined(__wasm_simd128__)
+#  define HAVE_16
+#  include <wasm_simd128.h>
+#  define NAME(x) simd128_##x
+#  define TARGET
+#  define W 16
+#  define vec v128_t
+#  define LOAD(p) wasm_v128_load(p)
+#  define STORE(p, v) wasm_v128_store(p, v)
+#  define LOAD16(p, step) LOAD(p)
+#  define STORE16(p, step, v) STORE(p, v)
+#  define LOAD8(p, step) wasm_v128_load64_zero(p)
+#  define STORE8(p, step, v) wasm_v128_store64_lane(p, v, 0)
+#  define ZIPLO(a, b) wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#  define ZIPHI(a, b) wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#  define AND(a, b) wasm_v128_and(a, b)
+#  define XOR(a, b) wasm_v128_xor(a, b)
+#  define SHL(v, n) wasm_i64x2_shl(v, n)
+#  define SHR(v, n) wasm_u64x2_shr(v, n)
+#  define SPLAT(byte) wasm_i8x16_splat(byte)
+#  include "transpose_kernel.h"
+#elif defined(__aarch64__) && defined(__ARM_NEON) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#  define HAVE_16
+#  include <arm_neon.h>
+#  define NAME(x) neon_##x
+#  define TARGET
+#  define W 16
+#  define vec uint8x16_t
+#  define LOAD(p) vld1q_u8(p)
+#  define STORE(p, v) vst1q_u8(p, v)
+#  define LOAD16(p, step) LOAD(p)
+#  define STORE16(p, step, v) STORE(p, v)
+#  define LOAD8(p, step) vcombine_u8(vld1_u8(p), vdup_n_u8(0))
+#  define STORE8(p, step, v) vst1_u8(p, vget_low_u8(v))
+#  define ZIPLO(a, b) vzip1q_u8(a, b)
+#  define ZIPHI(a, b) vzip2q_u8(a, b)
+#  define AND(a, b) vandq_u8(a, b)
+#  define XOR(a, b) veorq_u8(a, b)
+#  define SHL(v, n) vshlq_n_u8(v, n)
+#  define SHR(v, n) vshrq_n_u8(v, n)
+#  define SPLAT(byte) vdupq_n_u8(byte)
+#  include "transpose_kernel.h"
+#endif
+
+#if defined(__SSE2__) && defined(__x86_64__)
+#  define HAVE_32
+#  include <cpuid.h>
+#  include <stdatomic.h>
+#  define NAME(x) avx2_##x
+#  define TARGET __attribute__((target("avx2")))
+#  define W 32
+#  define vec __m256i
+#  define LOW(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#  define LOW8(p) _mm_loadl_epi64((const __m128i *)(const void *)(p))
+#  define LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#  define STORE(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
+#  define LOAD16(p, step) _mm256_inserti128_si256(_mm256_castsi128_si256(LOW(p)), LOW((p) + (step)), 1)
+#  define STORE16(p, step, v)                                                          \
+    (_mm_storeu_si128((__m128i *)(void *)(p), _mm256_castsi256_si128(v)),              \
+     _mm_storeu_si128((__m128i *)(void *)((p) + (step)), _mm256_extracti128_si256(v, 1)))
+#  define LOAD8(p, step) _mm256_inserti128_si256(_mm256_castsi128_si256(LOW8(p)), LOW8((p) + (step)), 1)
+#  define STORE8(p, step, v)                                                           \
+    (_mm_storel_epi64((__m128i *)(void *)(p), _mm256_castsi256_si128(v)),              \
+     _mm_storel_epi64((__m128i *)(void *)((p) + (step)), _mm256_extracti128_si256(v, 1)))
+#  define ZIPLO(a, b) _mm256_unpacklo_epi8(a, b)
+#  define ZIPHI(a, b) _mm256_unpackhi_epi8(a, b)
+#  define AND(a, b) _mm256_and_si256(a, b)
+#  define XOR(a, b) _mm256_xor_si256(a, b)
+#  define SHL(v, n) _mm256_slli_epi64(v, n)
+#  define SHR(v, n) _mm256_srli_epi64(v, n)
+#  define SPLAT(byte) _mm256_set1_epi8(byte)
+#  include "transpose_kernel.h"
+#  undef LOW
+#  undef LOW8
+
+/* Does the processor have AVX2 and does the system save its registers? Asked once: CPUID is slow in virtual machines.
+ * Threads that meet here find the same answer. (__builtin_cpu_supports needs a run-time library that zig lacks.) */
+static int have_avx2(void) {
+  static _Atomic int answer; /* 0 not asked yet, 1 no, 2 yes */
+  int known = atomic_load_explicit(&answer, memory_order_relaxed);
+  if (known == 0) {
+    unsigned a, b, c, d;
+    known = 1;
+    if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE)) {
+      unsigned low, high;
+      __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+      if ((low & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2)) known = 2;
+    }
+    atomic_store_explicit(&answer, known, memory_order_relaxed);
+  }
+  return known == 2;
+}
+#endif
+
+#if defined(__SSE2__)
+#  define TO_ROWS_16 sse2_to_rows
+#  define TO_BITS_16 sse2_to_bits
+#elif defined(__wasm_simd128__)
+#  define TO_ROWS_16 simd128_to_rows
+#  define TO_BITS_16 simd128_to_bits
+#elif defined(HAVE_16)
+#  define TO_ROWS_16 neon_to_rows
+#  define TO_BITS_16 neon_to_bits
+#endif
+
+void bits_to_rows(const void *elements, void *rows, size_t size, size_t elem) {
+  const size_t groups = size / 8;
+#if defined(HAVE_32)
+  if (groups >= 32 && have_avx2()) {
+    avx2_to_rows(elements, rows, groups, elem);
+    return;
+  }
+#endif
+#if defined(HAVE_16)
+  if (groups >= 16) {
+    TO_ROWS_16(elements, rows, groups, elem);
+    return;
+  }
+#endif
+  plain_to_rows(elements, rows, groups, elem);
+}
+
+void rows_to_bits(const void *rows, void *elements, size_t size, size_t elem) {
+  const size_t groups = size / 8;
+#if defined(HAVE_32)
+  if (groups >= 32 && have_avx2()) {
+    avx2_to_bits(rows, elements, groups, elem);
+    return;
+  }
+#endif
+#if defined(HAVE_16)
+  if (groups >= 16) {
+    TO_BITS_16(rows, elements, groups, elem);
+    return;
+  }
+#endif
+  plain_to_bits(rows, elements, groups, elem);
+}

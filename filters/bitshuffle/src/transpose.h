@@ -1,0 +1,16 @@
+/* The bit transpose at the heart of bitshuffle, for filter.c. Instruction sets are chosen inside, at run time on x86. */
+#ifndef H5Z_BITSHUFFLE_TRANSPOSE_H
+#define H5Z_BITSHUFFLE_TRANSPOSE_H
+
+#include <stddef.h>
+
+/* Both take `size` elements (a multiple of 8) of `elem` bytes (not 0) and write size * elem bytes; the buffers do not
+ * overlap and need no alignment.
+ *
+ *   elements  in[size][elem]             byte j of element i; its bit k is worth 1 << k
+ *   rows      out[elem][8][size / 8]     row (j, k) holds bit k of byte j of every element, 8 elements a byte, lowest first
+ */
+void bits_to_rows(const void *elements, void *rows, size_t size, size_t elem);
+void rows_to_bits(const void *rows, void *elements, size_t size, size_t elem);
+
+#endif
