@@ -1,0 +1,70 @@
+// The binding to src/addon/addon.cc: finds the prebuilt addon of this platform and types what it exports.
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { H5zError } from '@h5z/core';
+import { currentPlatform } from '@h5z/core/node';
+
+/** A filter's table in the library, opaque to JavaScript. */
+export interface Handle {
+  readonly opaque: unique symbol;
+}
+
+export interface LoadedLibrary {
+  readonly handle: Handle;
+  readonly id: number;
+  readonly name: string;
+  readonly title: string;
+  readonly version: string;
+  readonly flags: number;
+  readonly canEncode: boolean;
+}
+
+/** cd_values; undefined when there are none. */
+export type Words = Uint32Array | undefined;
+
+/** Numbers that come back are counts of bytes, or negative: a code of filter.h, or NOT_BYTES, DETACHED, SIZE_UNKNOWN. */
+export interface Addon {
+  /** A string says why the library would not load. */
+  load(path: string): LoadedLibrary | string;
+  decodedSize(handle: Handle, chunk: Uint8Array, cd: Words): number;
+  decodeInto(handle: Handle, chunk: Uint8Array, out: Uint8Array, cd: Words): number;
+  encodeInto(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): number;
+  encodeBound(handle: Handle, size: number, cd: Words): number;
+  derive(handle: Handle, client: Words, dataset: Uint8Array, stored: Uint32Array): number;
+  decodeAsync(handle: Handle, chunk: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
+  encodeAsync(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
+}
+
+export const NOT_BYTES = -1001;
+export const DETACHED = -1002;
+export const SIZE_UNKNOWN = -100;
+
+let loaded: Addon | undefined;
+
+/** The addon of this platform. Throws H5Z_NO_PLATFORM when the package has none, H5Z_NATIVE_LOAD when it will not load. */
+export function addon(): Addon {
+  loaded ??= loadAddon(currentPlatform());
+  return loaded;
+}
+
+function loadAddon(platform: string): Addon {
+  const path = fileURLToPath(new URL(`../prebuilds/${platform}/h5z_native.node`, import.meta.url));
+  if (!existsSync(path)) {
+    throw new H5zError('H5Z_NO_PLATFORM', `@h5z/native has no prebuilt addon for ${platform} (looked for ${path})`, {
+      remedy: 'use the WebAssembly variant, or build the addon with npx cmake-js compile in its folder',
+      details: { platform, path },
+    });
+  }
+  try {
+    return createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new H5zError('H5Z_NATIVE_LOAD', `the addon of @h5z/native would not load (${reason})`, {
+      cause,
+      remedy: 'reinstall @h5z/native, or set H5Z_PREFER=wasm',
+      details: { platform, path },
+    });
+  }
+}

@@ -1,0 +1,13 @@
+// What a bundler for browsers gets instead of the addon: the same export, which says that there is nothing native here.
+
+import { type Codec, H5zError } from '@h5z/core';
+
+/** Always throws H5Z_NO_PLATFORM: browsers decode with the WebAssembly variant. */
+export function loadNative(path: string): Codec {
+  throw new H5zError('H5Z_NO_PLATFORM', `native libraries such as ${path} do not load in a browser`, {
+    remedy: 'use the WebAssembly variant',
+  });
+}
+
+/** See index.ts. */
+export const DEFAULT_SIZE_LIMIT = 2 ** 32 - 1;

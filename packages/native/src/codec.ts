@@ -1,0 +1,180 @@
+// A Codec over one native filter library. The addon returns numbers; limits, allocation and messages are here.
+
+import {
+  type CdValues,
+  type Codec,
+  type DatasetDescription,
+  type DecodeOptions,
+  datasetStruct,
+  type EncodeOptions,
+  FILTER_ERRORS,
+  filterError,
+  H5zError,
+  MAX_CD_VALUES,
+  toWords,
+  type Variant,
+} from '@h5z/core';
+import { type Addon, DETACHED, type Handle, type LoadedLibrary, NOT_BYTES, SIZE_UNKNOWN, type Words } from './addon.js';
+
+/** What a chunk may decode to when the caller gives no `size`: HDF5's own limit for a chunk. */
+export const DEFAULT_SIZE_LIMIT = 2 ** 32 - 1;
+
+const E_OUTPUT = FILTER_ERRORS.H5Z_E_OUTPUT.value;
+
+export class NativeCodec implements Codec {
+  readonly id: number;
+  readonly name: string;
+  readonly variant: Variant = 'native';
+  readonly source: string;
+  readonly canEncode: boolean;
+  readonly #addon: Addon;
+  readonly #handle: Handle;
+
+  constructor(addon: Addon, library: LoadedLibrary, source: string) {
+    this.#addon = addon;
+    this.#handle = library.handle;
+    this.id = library.id;
+    this.name = library.name;
+    this.source = source;
+    this.canEncode = library.canEncode;
+  }
+
+  decode(chunk: Uint8Array, options?: DecodeOptions): Uint8Array {
+    const cd = wordsOf(options?.cdValues);
+    const plan = this.#plan(chunk, cd, options?.size);
+    for (let cap = plan.first; ; cap = Math.min(cap * 2, plan.limit)) {
+      const out = this.#allocate(cap, 'decode');
+      const n = this.#addon.decodeInto(this.#handle, chunk, out, cd);
+      if (n === E_OUTPUT && cap < plan.last) continue;
+      return this.#take(out, n, 'decode', chunk);
+    }
+  }
+
+  decodeInto(chunk: Uint8Array, out: Uint8Array, options?: DecodeOptions): number {
+    const size = options?.size;
+    const room = size !== undefined && size < out.length ? out.subarray(0, size) : out;
+    const n = this.#addon.decodeInto(this.#handle, chunk, room, wordsOf(options?.cdValues));
+    if (n < 0) throw this.#error(n, 'decode', { bytes: chunk.length, size: room.length });
+    return n;
+  }
+
+  decodedSize(chunk: Uint8Array, cdValues?: CdValues): number | undefined {
+    const size = this.#addon.decodedSize(this.#handle, chunk, wordsOf(cdValues));
+    if (size === SIZE_UNKNOWN) return undefined;
+    if (size < 0) throw this.#error(size, 'read the header of a chunk', { bytes: chunk.length });
+    return size;
+  }
+
+  encode(data: Uint8Array, options?: EncodeOptions): Uint8Array {
+    const cd = wordsOf(options?.cdValues);
+    const out = this.#allocate(this.#bound(data, cd), 'encode');
+    return this.#take(out, this.#addon.encodeInto(this.#handle, data, out, cd), 'encode', data);
+  }
+
+  encodeInto(data: Uint8Array, out: Uint8Array, options?: EncodeOptions): number {
+    if (!this.canEncode) throw this.#readOnly();
+    const n = this.#addon.encodeInto(this.#handle, data, out, wordsOf(options?.cdValues));
+    if (n < 0) throw this.#error(n, 'encode', { bytes: data.length, size: out.length });
+    return n;
+  }
+
+  encodeBound(size: number, cdValues?: CdValues): number {
+    if (!this.canEncode) throw this.#readOnly();
+    const bound = this.#addon.encodeBound(this.#handle, size, wordsOf(cdValues));
+    if (bound < 0) throw this.#error(bound, 'bound', { size });
+    return bound;
+  }
+
+  derive(client: CdValues, dataset: DatasetDescription): Uint32Array {
+    if (!this.canEncode) throw this.#readOnly();
+    const stored = new Uint32Array(MAX_CD_VALUES);
+    const n = this.#addon.derive(this.#handle, wordsOf(client), datasetStruct(dataset), stored);
+    if (n < 0) throw this.#error(n, 'derive cd_values', { client: Array.from(client) });
+    return stored.slice(0, n);
+  }
+
+  async decodeAsync(chunk: Uint8Array, options?: DecodeOptions): Promise<Uint8Array> {
+    const cd = wordsOf(options?.cdValues);
+    const plan = this.#plan(chunk, cd, options?.size);
+    for (let cap = plan.first; ; cap = Math.min(cap * 2, plan.limit)) {
+      const out = this.#allocate(cap, 'decode');
+      const n = await this.#addon.decodeAsync(this.#handle, chunk, out, cd);
+      if (n === E_OUTPUT && cap < plan.last) continue;
+      return this.#take(out, n, 'decode', chunk);
+    }
+  }
+
+  async encodeAsync(data: Uint8Array, options?: EncodeOptions): Promise<Uint8Array> {
+    const cd = wordsOf(options?.cdValues);
+    const out = this.#allocate(this.#bound(data, cd), 'encode');
+    return this.#take(out, await this.#addon.encodeAsync(this.#handle, data, out, cd), 'encode', data);
+  }
+
+  /**
+   * How large an output to try: `first`, then twice that and so on, never above `limit`, while it is smaller than `last`.
+   * A chunk that says its size is tried once with just that.
+   */
+  #plan(chunk: Uint8Array, cd: Words, size: number | undefined): { first: number; last: number; limit: number } {
+    const limit = size ?? DEFAULT_SIZE_LIMIT;
+    if (!Number.isInteger(limit) || limit < 0) {
+      throw new H5zError('H5Z_PARAMETER', `${this.#label()} decode: size is ${limit}`, {
+        remedy: "pass the chunk's full size in bytes",
+      });
+    }
+    const claimed = this.#addon.decodedSize(this.#handle, chunk, cd);
+    if (claimed === SIZE_UNKNOWN) {
+      if (size !== undefined) return { first: size, last: 0, limit };
+      return { first: Math.min(limit, 4 * chunk.length + 4096), last: limit, limit };
+    }
+    if (claimed < 0) throw this.#error(claimed, 'decode', { bytes: chunk.length });
+    if (claimed > limit) throw this.#error(E_OUTPUT, 'decode', { bytes: chunk.length, claimed, size: limit });
+    return { first: claimed, last: 0, limit };
+  }
+
+  #bound(data: Uint8Array, cd: Words): number {
+    if (!this.canEncode) throw this.#readOnly();
+    const bound = this.#addon.encodeBound(this.#handle, data.length, cd);
+    if (bound < 0) throw this.#error(bound, 'encode', { bytes: data.length });
+    return bound;
+  }
+
+  /** Memory that is not cleared first: what is returned of it was written by the codec, the rest is cut off. */
+  #allocate(size: number, doing: string): Uint8Array {
+    try {
+      return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+    } catch (cause) {
+      throw filterError(FILTER_ERRORS.H5Z_E_MEMORY.value, `${this.#label()} ${doing}`, { cause, details: { size } });
+    }
+  }
+
+  #take(out: Uint8Array, n: number, doing: string, input: Uint8Array): Uint8Array {
+    if (n === out.length) return out;
+    if (n < 0) throw this.#error(n, doing, { bytes: input.length, size: out.length });
+    return out.slice(0, n);
+  }
+
+  #error(code: number, doing: string, details: Record<string, unknown>): H5zError {
+    if (code === NOT_BYTES || code === DETACHED) {
+      const problem =
+        code === DETACHED ? 'the buffer of an argument was transferred away' : 'an argument is no Uint8Array';
+      const remedy = code === DETACHED ? 'pass it before transferring it, or pass a copy' : 'pass a Uint8Array';
+      return new H5zError('H5Z_PARAMETER', `${this.#label()} ${doing}: ${problem}`, { remedy, details });
+    }
+    return filterError(code, `${this.#label()} ${doing}`, { details });
+  }
+
+  #readOnly(): H5zError {
+    return new H5zError('H5Z_READ_ONLY', `${this.#label()} can only decode`, {
+      remedy: 'use a build of the library that has its encoder',
+    });
+  }
+
+  #label(): string {
+    return `${this.name} (${this.id}, native)`;
+  }
+}
+
+function wordsOf(cdValues: CdValues | undefined): Words {
+  if (cdValues === undefined || cdValues.length === 0) return undefined;
+  return toWords(cdValues);
+}
