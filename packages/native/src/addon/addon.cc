@@ -274,7 +274,7 @@ class Job final : public Napi::AsyncWorker {
     cd.data = reinterpret_cast<const uint32_t*>(copy.get());
     in.data = copy.get() + cd_bytes;
     auto* job = new Job(a.env, way, a.filter, cd, in, out, std::move(copy));
-    job->Receiver().Set("out", Napi::Value(a.env, a.value[2]));  // keeps the output alive
+    job->keep_out_ = Napi::Persistent(Napi::Object(a.env, a.value[2]));
     Napi::Promise promise = job->deferred_.Promise();
     Submit(job);
     return promise;
@@ -298,6 +298,7 @@ class Job final : public Napi::AsyncWorker {
   Words cd_;
   Bytes in_, out_;
   std::unique_ptr<uint8_t, Free> copy_;
+  Napi::ObjectReference keep_out_;
   int64_t result_ = H5Z_E_INTERNAL;
 };
 
