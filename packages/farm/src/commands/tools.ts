@@ -1,0 +1,41 @@
+// ./farm tools: gets compilers into the cache and prints where they lie.
+
+import { join } from 'node:path';
+import type { Command } from '../command.ts';
+import { FarmError, table } from '../log.ts';
+import { ensureClang, ensureCmake, ensureEmscripten, ensurePythonPeers, ensureZig } from '../tools.ts';
+
+const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
+  zig: async () => {
+    const zig = await ensureZig();
+    return { 'zig-cc': join(zig.bin, 'zig-cc'), 'zig-c++': join(zig.bin, 'zig-c++') };
+  },
+  emscripten: async () => {
+    const emscripten = await ensureEmscripten();
+    return { emcc: join(emscripten.bin, 'emcc'), 'em++': join(emscripten.bin, 'em++') };
+  },
+  cmake: async () => ({ ...(await ensureCmake()) }),
+  python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
+  clang: async () => ({ 'clang with libFuzzer': await ensureClang() }),
+};
+
+export const command: Command = {
+  name: 'tools',
+  summary: 'Get tools (zig, emscripten, cmake, python, clang) into the cache and print their paths',
+  positionals: '[names...]',
+  options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
+  help: 'Without names: zig, emscripten and cmake, which is what a build needs.',
+  order: 60,
+  async run(args) {
+    const names = args.positionals.length > 0 ? args.positionals : ['zig', 'emscripten', 'cmake'];
+    const paths: Record<string, string> = {};
+    for (const name of names) {
+      const get = KNOWN[name];
+      if (get === undefined) throw new FarmError(`no tool "${name}". Known: ${Object.keys(KNOWN).join(', ')}.`);
+      Object.assign(paths, await get());
+    }
+    const text = args.flag('json') ? JSON.stringify(paths, null, 2) : table(['tool', 'path'], Object.entries(paths));
+    process.stdout.write(`${text}\n`);
+    return 0;
+  },
+};

@@ -1,0 +1,380 @@
+// One way to get each tool: what lies on PATH when it serves, else a pinned one in $H5Z_CACHE/toolchains, else apt.
+// Every ensure...() is quick when the tool is there, safe when two farms call it at once, and resumable.
+
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exists, installOnce, type RunOptions, run, which, withLock } from './exec.ts';
+import { FarmError, step } from './log.ts';
+import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
+
+/** `3.10.2` against `3.9`: by number, field by field. */
+export function compareVersions(a: string, b: string): number {
+  const fields = (version: string): number[] => (version.match(/\d+/g) ?? []).slice(0, 3).map(Number);
+  const [x, y] = [fields(a), fields(b)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (x[i] ?? 0) - (y[i] ?? 0);
+    if (difference !== 0) return Math.sign(difference);
+  }
+  return 0;
+}
+
+/** First thing that looks like a version in what `program args` prints, or undefined when it cannot run. */
+export async function versionOf(program: string, args: readonly string[] = ['--version']): Promise<string | undefined> {
+  const result = await run(program, args, { allowFailure: true, timeout: 60_000 }).catch(() => undefined);
+  if (result === undefined || result.status !== 0) return undefined;
+  return /\d+\.\d+(\.\d+)?/.exec(result.stdout + result.stderr)?.[0];
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+function needsNetwork(what: string): void {
+  if (offline()) throw new FarmError(`H5Z_OFFLINE is set and ${what} is not in the cache. Run ./farm fetch with a network first.`);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- apt
+
+/** Which of these Debian packages are not installed. */
+export async function missingApt(packages: readonly string[]): Promise<string[]> {
+  if ((await which('dpkg-query')) === undefined) return [...packages];
+  const query = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], { allowFailure: true });
+  const installed = new Set(
+    query.stdout.split('\n').filter((line) => line.endsWith(' installed')).map((line) => line.split(' ')[0]),
+  );
+  return packages.filter((name) => !installed.has(name));
+}
+
+/** Installs Debian packages. Not root: an error that names the one command. */
+export async function ensureApt(packages: readonly string[]): Promise<void> {
+  const absent = await missingApt(packages);
+  if (absent.length === 0) return;
+  const command = `apt-get install -y --no-install-recommends ${absent.join(' ')}`;
+  if ((await which('apt-get')) === undefined)
+    throw new FarmError(`needs ${absent.join(', ')} (Debian's names), and this machine has no apt-get. Install them by its own package manager.`);
+  if (!isRoot()) throw new FarmError(`needs Debian packages that only root can install. Run: sudo ${command}`);
+  needsNetwork(`the Debian package ${absent[0]}`);
+  await withLock(join(CACHE, 'apt.lock'), () =>
+    step(`apt-get install ${absent.join(' ')}`, async () => {
+      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+      const install = (allowFailure: boolean) =>
+        run('apt-get', ['-o', 'DPkg::Lock::Timeout=600', ...command.split(' ').slice(1)], { env, allowFailure });
+      // A machine that was never updated has no lists; one with old lists names files that are gone.
+      if ((await install(true)).status === 0) return;
+      await run('apt-get', ['-o', 'DPkg::Lock::Timeout=600', 'update'], { env, allowFailure: true });
+      await install(false);
+    }),
+  );
+}
+
+interface AptSource {
+  readonly uri: string;
+  readonly signedBy: string | undefined;
+}
+
+/** The place of Debian's own main archive in this machine's apt configuration: mirrors and proxies stay in force. */
+async function debianSource(): Promise<AptSource> {
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const codename = /^VERSION_CODENAME=(.*)$/m.exec(release)?.[1];
+  const folder = '/etc/apt/sources.list.d';
+  const files = [
+    '/etc/apt/sources.list',
+    ...(await readdir(folder).catch(() => [])).sort().map((file) => join(folder, file)),
+  ];
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (file.endsWith('.sources')) {
+      for (const stanza of text.split(/\n\s*\n/)) {
+        const field = (name: string): string | undefined => new RegExp(`^${name}:[ \\t]*(.*)$`, 'mi').exec(stanza)?.[1]?.trim();
+        const suites = field('Suites')?.split(/\s+/) ?? [];
+        const uri = field('URIs')?.split(/\s+/)[0];
+        if (uri !== undefined && codename !== undefined && suites.includes(codename) && field('Components')?.includes('main'))
+          return { uri, signedBy: field('Signed-By') };
+      }
+    } else {
+      for (const line of text.split('\n')) {
+        const match = /^deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line.trim());
+        if (match !== null && match[3] === codename && match[4]?.split(/\s+/).includes('main'))
+          return { uri: match[2] as string, signedBy: /signed-by=(\S+)/.exec(match[1] ?? '')?.[1] };
+      }
+    }
+  }
+  throw new FarmError(
+    'no Debian archive in /etc/apt to take Emscripten from. Put emcc (see toolchains/emscripten/README.md) on PATH.',
+  );
+}
+
+// ------------------------------------------------------------------------------------------------------------- Python
+
+/** python3 with pip. */
+export async function ensurePip(): Promise<string> {
+  const python = await which('python3');
+  if (python === undefined) await ensureApt(['python3', 'python3-pip', 'python3-venv']);
+  else if ((await run(python, ['-m', 'pip', '--version'], { allowFailure: true })).status !== 0) await ensureApt(['python3-pip']);
+  return python ?? '/usr/bin/python3';
+}
+
+const PIP_QUIET = ['--quiet', '--disable-pip-version-check', '--no-input', '--root-user-action=ignore'];
+
+/** Unpacks the wheels of a requirements file (all hashes given) into `folder`, nothing else of the machine touched. */
+async function pipInto(folder: string, requirements: string): Promise<void> {
+  const python = await ensurePip();
+  await run(
+    python,
+    ['-m', 'pip', 'install', ...PIP_QUIET, '--no-deps', '--no-compile', '--only-binary', ':all:', '--require-hashes', '--target', folder, '-r', requirements],
+    { hint: `pip could not get what ${requirements} pins. A hash that does not agree means other bytes than we tested.` },
+  );
+}
+
+async function pinIn(requirements: string, name: string): Promise<string> {
+  const version = new RegExp(`^${name}==(\\S+)`, 'm').exec(await readFile(requirements, 'utf8'))?.[1];
+  if (version === undefined) throw new FarmError(`${requirements} pins no ${name}. Repair the file.`);
+  return version;
+}
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
+
+/** Python of a virtual environment with h5py, hdf5plugin, numpy, tables as pinned in tests/support/requirements.txt. */
+export async function ensurePythonPeers(): Promise<string> {
+  const requirements = join(ROOT, 'tests/support/requirements.txt');
+  const base = await ensurePip();
+  const version = (await run(base, ['--version'])).stdout.trim();
+  const folder = join(CACHE, 'python', digestOf(version + (await readFile(requirements, 'utf8'))));
+  const python = join(folder, 'bin/python');
+  const done = join(folder, '.complete');
+  if (await exists(done)) return python;
+  await withLock(`${folder}.lock`, async () => {
+    if (await exists(done)) return;
+    needsNetwork('the Python environment of the tests');
+    // A virtual environment holds its own path, so it is made in place; the marker, written last, says it is whole.
+    await rm(folder, { recursive: true, force: true });
+    await step('installing h5py, hdf5plugin and friends for the tests', async () => {
+      if ((await run(base, ['-m', 'venv', folder], { allowFailure: true })).status !== 0) {
+        await ensureApt(['python3-venv']);
+        await rm(folder, { recursive: true, force: true });
+        await run(base, ['-m', 'venv', folder]);
+      }
+      await run(python, ['-m', 'pip', 'install', ...PIP_QUIET, '--only-binary', ':all:', '-r', requirements]);
+      await writeFile(done, '');
+    });
+  });
+  return python;
+}
+
+// ---------------------------------------------------------------------------------------------------- zig, CMake, Ninja
+
+export interface Zig {
+  readonly version: string;
+  readonly folder: string;
+  /** Wrappers for build systems: zig-cc, zig-c++, zig-ar, zig-ranlib, zig. */
+  readonly bin: string;
+}
+
+async function script(path: string, body: string): Promise<void> {
+  await writeFile(path, `#!/bin/sh\n${body}\n`);
+  await chmod(path, 0o755);
+}
+
+/** The pinned zig, from PyPI. */
+export async function ensureZig(): Promise<Zig> {
+  const requirements = join(ROOT, 'toolchains/zig/requirements.txt');
+  const version = await pinIn(requirements, 'ziglang');
+  const folder = join(TOOLCHAINS, `zig-${version}`);
+  if (!(await exists(folder))) {
+    needsNetwork(`zig ${version}`);
+    await step(`getting zig ${version}`, () =>
+      installOnce(folder, async (temporary) => {
+        await pipInto(temporary, requirements);
+        await rm(join(temporary, 'bin'), { recursive: true, force: true });
+        await mkdir(join(temporary, 'bin'));
+        // zig keeps what it builds of its runtimes (libc, compiler-rt) in a cache of its own; ours, so that it is found again.
+        const prelude = 'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport ZIG_GLOBAL_CACHE_DIR="${ZIG_GLOBAL_CACHE_DIR:-$here/../cache}"';
+        await script(join(temporary, 'bin/zig'), `${prelude}\nexec "$here/../ziglang/zig" "$@"`);
+        for (const tool of ['cc', 'c++', 'ar', 'ranlib', 'objcopy', 'dlltool'])
+          await script(join(temporary, 'bin', `zig-${tool}`), `${prelude}\nexec "$here/../ziglang/zig" ${tool} "$@"`);
+      }),
+    );
+  }
+  return { version, folder, bin: join(folder, 'bin') };
+}
+
+export interface Cmake {
+  readonly cmake: string;
+  readonly ninja: string;
+}
+
+const CMAKE_MINIMUM = '3.24';
+
+/** CMake >= 3.24 and Ninja: from PATH, else pinned wheels in the cache. */
+export async function ensureCmake(): Promise<Cmake> {
+  const [cmake, ninja] = await Promise.all([which('cmake'), which('ninja')]);
+  const version = cmake === undefined ? undefined : await versionOf(cmake);
+  if (cmake !== undefined && ninja !== undefined && version !== undefined && compareVersions(version, CMAKE_MINIMUM) >= 0)
+    return { cmake, ninja };
+  const requirements = join(ROOT, 'toolchains/cmake/requirements.txt');
+  const pin = await pinIn(requirements, 'cmake');
+  const folder = join(TOOLCHAINS, `cmake-${pin}`);
+  if (!(await exists(folder))) {
+    needsNetwork(`CMake ${pin}`);
+    await step(`getting CMake ${pin} and Ninja`, () => installOnce(folder, (temporary) => pipInto(temporary, requirements)));
+  }
+  const found = { cmake: join(folder, 'cmake/data/bin/cmake'), ninja: join(folder, 'bin/ninja') };
+  if (!(await exists(found.ninja))) throw new FarmError(`${found.ninja} is missing. Delete ${folder} and run again.`);
+  return found;
+}
+
+// --------------------------------------------------------------------------------------------------------- Emscripten
+
+interface EmscriptenPin {
+  readonly version: string;
+  readonly minimum: string;
+  readonly below: string;
+  readonly suite: string;
+  readonly llvm: string;
+  readonly packages: readonly string[];
+  readonly leaveOut: readonly string[];
+}
+
+export interface Emscripten {
+  readonly version: string;
+  /** Folder that holds emcc, em++, emar, emranlib, emcmake, llvm-nm ... */
+  readonly bin: string;
+}
+
+/** emcc on PATH when its version is in range (emsdk, Homebrew, a container), or undefined. */
+async function emscriptenOnPath(pin: EmscriptenPin): Promise<Emscripten | undefined> {
+  const emcc = await which('emcc');
+  if (emcc === undefined) return undefined;
+  const version = await versionOf(emcc);
+  if (version === undefined || compareVersions(version, pin.minimum) < 0 || compareVersions(version, pin.below) >= 0)
+    return undefined;
+  return { version, bin: join(emcc, '..') };
+}
+
+export const readEmscriptenPin = async (): Promise<EmscriptenPin> =>
+  JSON.parse(await readFile(join(ROOT, 'toolchains/emscripten/pin.json'), 'utf8')) as EmscriptenPin;
+
+/**
+ * Unpacks a Debian suite's Emscripten and LLVM into `temporary` and points their programs at the libc and libraries
+ * unpacked beside them (patchelf), so that they run here, as anybody, without a chroot. Scripts run on our Python and Node.
+ */
+async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: string): Promise<void> {
+  const source = await debianSource();
+  const apt = join(temporary, 'apt');
+  await mkdir(join(apt, 'state/lists/partial'), { recursive: true });
+  await mkdir(join(apt, 'cache/archives/partial'), { recursive: true });
+  await mkdir(join(apt, 'debs'));
+  const signed = source.signedBy === undefined ? '' : `[signed-by=${source.signedBy}] `;
+  await writeFile(join(apt, 'sources.list'), `deb ${signed}${source.uri} ${pin.suite} main\n`);
+  await writeFile(join(apt, 'status'), '');
+  const settings: Record<string, string> = {
+    'Dir::State': join(apt, 'state'),
+    'Dir::State::status': join(apt, 'status'),
+    'Dir::Cache': join(apt, 'cache'),
+    'Dir::Etc::sourcelist': join(apt, 'sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'Dir::Etc::preferences': '/dev/null',
+    'Dir::Etc::preferencesparts': '/dev/null',
+    'APT::Sandbox::User': '',
+    'APT::Update::Post-Invoke': '',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '3',
+    'Debug::NoLocking': 'true',
+  };
+  const options: RunOptions = { cwd: join(apt, 'debs') };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  await run('apt-get', [...flags, 'update'], options);
+  await run('apt-get', [...flags, 'download', ...pin.packages], options);
+  for (const deb of (await readdir(join(apt, 'debs'))).sort()) {
+    const exclude = pin.leaveOut.map((glob) => `--exclude=${glob}`);
+    const unpack = 'deb=$1; root=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner "$@"';
+    await run('sh', ['-c', unpack, 'sh', join(apt, 'debs', deb), temporary, ...exclude]);
+  }
+  await rm(apt, { recursive: true, force: true });
+
+  const triplets = (await readdir(join(temporary, 'usr/lib'))).filter((name) => name.endsWith('-linux-gnu'));
+  const triplet = triplets[0] ?? '';
+  const lib = join('usr/lib', triplet);
+  const loader = (await readdir(join(temporary, lib))).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
+  if (loader === undefined) throw new FarmError(`no loader in ${lib} of ${pin.suite}'s libc6. Put emcc on PATH instead.`);
+  const llvm = `usr/lib/llvm-${pin.llvm}`;
+  const patchelf = [
+    join(temporary, lib, loader), '--library-path', join(temporary, lib), join(temporary, 'usr/bin/patchelf'),
+    '--set-interpreter', join(target, lib, loader),
+    '--force-rpath', '--set-rpath', `${join(target, lib)}:${join(target, llvm, 'lib')}`,
+  ];
+  const programs = ['clang', 'lld', 'llvm-ar', 'llvm-nm', 'llvm-objcopy', 'llvm-symbolizer', 'llvm-dwarfdump', 'llvm-dwp', 'llvm-objdump', 'llvm-readobj']
+    .map((name) => join(llvm, 'bin', name))
+    .concat((await readdir(join(temporary, 'usr/bin'))).filter((name) => /^wasm-(?!ld)|^wasm2js$/.test(name)).map((name) => join('usr/bin', name)));
+  for (const program of programs) {
+    const [command, ...args] = patchelf as [string, ...string[]];
+    await run(command, [...args, join(temporary, program)]);
+  }
+
+  const scripts = join(temporary, 'usr/share/emscripten');
+  await mkdir(join(scripts, 'node_modules'));
+  await symlink('../../nodejs/acorn', join(scripts, 'node_modules/acorn'));
+  await writeFile(
+    join(temporary, 'config.py'),
+    [
+      '# Emscripten settings of the farm; EM_NODE_JS names the Node that runs its JavaScript.',
+      'import os',
+      'here = os.path.dirname(os.path.realpath(__file__))',
+      "LLVM_ROOT = os.path.join(here, 'usr/bin')",
+      "BINARYEN_ROOT = os.path.join(here, 'usr')",
+      "NODE_JS = os.environ.get('EM_NODE_JS', 'node')",
+      'FROZEN_CACHE = True',
+      `LLVM_ADD_VERSION = '${pin.llvm}'`,
+      `CLANG_ADD_VERSION = '${pin.llvm}'`,
+      '',
+    ].join('\n').replace('os.path.realpath(__file__)', `'${target}/x'`),
+  );
+  await mkdir(join(temporary, 'bin'));
+  for (const tool of ['emcc', 'em++', 'emar', 'emranlib', 'emcmake', 'emconfigure', 'emmake', 'emnm', 'emstrip', 'emsize'])
+    await script(
+      join(temporary, 'bin', tool),
+      `here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport EM_CONFIG="$here/../config.py" EM_NODE_JS="\${EM_NODE_JS:-${process.execPath}}"\nexec python3 "$here/../usr/share/emscripten/${tool}.py" "$@"`,
+    );
+  for (const tool of ['llvm-nm', 'llvm-objdump', 'llvm-readobj']) await symlink(`../${llvm}/bin/${tool}`, join(temporary, 'bin', tool));
+}
+
+/** Emscripten: `emcc` on PATH when in range, else a Debian suite's packages unpacked into the cache. */
+export async function ensureEmscripten(): Promise<Emscripten> {
+  const pin = await readEmscriptenPin();
+  const folder = join(TOOLCHAINS, `emscripten-${pin.version}`);
+  const ours = { version: pin.version, bin: join(folder, 'bin') };
+  if (await exists(folder)) return ours;
+  const onPath = await emscriptenOnPath(pin);
+  if (onPath !== undefined) return onPath;
+  if ((await which('apt-get')) === undefined || (await which('dpkg-deb')) === undefined)
+    throw new FarmError(`needs emcc >= ${pin.minimum} and < ${pin.below} on PATH. See toolchains/emscripten/README.md for ways to get it.`);
+  needsNetwork(`Emscripten ${pin.version}`);
+  await step(`getting Emscripten ${pin.version} (about 330 MB to fetch, 1 GB on disk)`, () =>
+    installOnce(folder, (temporary, target) => unpackEmscripten(pin, temporary, target)),
+  );
+  return ours;
+}
+
+// -------------------------------------------------------------------------------------------------- clang, for fuzzing
+
+/** A clang with libFuzzer, AddressSanitizer and UBSan, or an error that says how to get one. */
+export async function ensureClang(): Promise<string> {
+  const works = async (clang: string): Promise<boolean> => {
+    const folder = join(CACHE, 'tmp');
+    await mkdir(folder, { recursive: true });
+    const out = join(folder, `fuzzer-${process.pid}`);
+    const source = 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void)d; (void)n; return 0; }';
+    const result = await run(clang, ['-x', 'c', '-', '-fsanitize=fuzzer,address,undefined', '-o', out], { input: source, allowFailure: true });
+    await rm(out, { force: true });
+    return result.status === 0;
+  };
+  const candidates = async (): Promise<string[]> => {
+    const named = await Promise.all(['clang', 'clang-19', 'clang-16', 'clang-15', 'clang-14'].map((name) => which(name)));
+    return named.filter((path) => path !== undefined);
+  };
+  for (const clang of await candidates()) if (await works(clang)) return clang;
+  // Debian's clang recommends its sanitizer runtimes only from version 16 on; name both.
+  const stable = ['clang', 'libclang-rt-14-dev', 'libc6-dev', 'libgcc-12-dev', 'libstdc++-12-dev'];
+  await ensureApt(stable);
+  for (const clang of await candidates()) if (await works(clang)) return clang;
+  throw new FarmError('found no clang that can link libFuzzer. Install clang with its compiler-rt (Debian: clang libclang-rt-14-dev).');
+}
