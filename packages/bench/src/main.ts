@@ -440,7 +440,7 @@ async function versions(python: string, filters: readonly LoadedFilter[]): Promi
   ]);
   const found = JSON.parse(stdout) as Record<string, string>;
   for (const name of ['numcodecs', 'h5wasm-plugins']) found[`${name} (npm)`] = npmVersion(name);
-  found['h5wasm'] = npmVersion('h5wasm-0.8');
+  found.h5wasm = npmVersion('h5wasm-0.8');
   for (const filter of filters) found[filter.module.package.name] = filter.module.package.version;
   return found;
 }

@@ -1,9 +1,9 @@
 """What h5py and hdf5plugin decode: the independent answer that the stand-alone demo compares ours with.
 
-usage: reference.py [--export FOLDER MINIMUM] FILE...
+usage: reference.py [--export FOLDER MINIMUM MAXIMUM] FILE...
 Prints a JSON array in corpus.json's shape: [{"file", "datasets": [{"path", "dtype", "shape", "filters": [{"id", "name",
 "flags", "cd_values"}], "nbytes", "sha256"} or {..., "why_not"}]}], datasets with filters only. The digest is over the whole
-dataset's values as little-endian, C-order bytes, compounds packed. With --export, values of at least MINIMUM bytes also go
+dataset's values as little-endian, C-order bytes, compounds packed. With --export, values of MINIMUM to MAXIMUM bytes also go
 to FOLDER as raw arrays with an index.json, for the benchmarks.
 """
 
@@ -51,9 +51,9 @@ def describe(dataset, filters):
 
 
 def main(args):
-    folder, minimum = None, 0
+    folder, minimum, maximum = None, 0, 0
     if args and args[0] == "--export":
-        folder, minimum, args = args[1], int(args[2]), args[3:]
+        folder, minimum, maximum, args = args[1], int(args[2]), int(args[3]), args[4:]
         os.makedirs(folder, exist_ok=True)
     answer, index = [], []
     for path in args:
@@ -67,7 +67,9 @@ def main(args):
                 return
             entry, content = describe(item, filters)
             datasets.append(entry)
-            if folder is None or content is None or len(content[1]) < minimum or content[0].dtype.kind not in "iuf":
+            if folder is None or content is None or not minimum <= len(content[1]) <= maximum:
+                return
+            if content[0].dtype.kind not in "iuf":
                 return
             values, data = content
             name = "%s_%s.%s%d.bin" % (

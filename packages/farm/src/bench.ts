@@ -1,0 +1,58 @@
+// `./farm bench`: sets up what packages/bench needs (a build, the Python peers, arrays) and keeps what it measured.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { bench, saveResult } from '../../bench/src/main.ts';
+import { buildAll } from './build.ts';
+import { peerFilters } from './demo.ts';
+import { publishedData, sharedFolder } from './demo-data.ts';
+import { benchmarksPage, writeDocs } from './docs.ts';
+import { readFilters } from './filters.ts';
+import { FarmError, say } from './log.ts';
+import { compile, finishFilter } from './pack.ts';
+import { ensurePythonPeers } from './tools.ts';
+
+export interface BenchCommand {
+  readonly json: boolean;
+  readonly only: string | undefined;
+  readonly rounds: string | undefined;
+}
+
+/** Runs the benchmarks, prints them as JSON or Markdown, and keeps the result of a full run. */
+export async function runBench(options: BenchCommand): Promise<void> {
+  const rounds = options.rounds === undefined ? undefined : Number(options.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+    throw new FarmError(`--rounds ${options.rounds} is not a number of rounds. Give a whole number above 0.`);
+  }
+  await buildAll();
+  await compile();
+  const filters = await readFilters();
+  for (const filter of filters) await finishFilter(filter);
+  const shared = sharedFolder();
+  const inShared = shared === undefined ? undefined : join(shared, 'arrays');
+  const arrays =
+    inShared !== undefined && existsSync(join(inShared, 'index.json'))
+      ? { folder: inShared, source: 'the real arrays of ../shared/arrays' }
+      : await published(await peerFilters(filters));
+  const result = await bench({
+    python: await ensurePythonPeers(),
+    arrays: arrays.folder,
+    data: arrays.source,
+    log: say,
+    ...(options.only === undefined ? {} : { only: options.only }),
+    ...(rounds === undefined ? {} : { rounds }),
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(result, null, 1)}\n` : benchmarksPage(result));
+  if (options.only !== undefined) return;
+  say(`kept in ${saveResult(result)}`);
+  writeDocs();
+}
+
+async function published(
+  filters: Awaited<ReturnType<typeof peerFilters>>,
+): Promise<{ folder: string; source: string }> {
+  const data = await publishedData(filters);
+  if (data.arrays === undefined)
+    throw new FarmError('the published files gave no arrays. Delete the cache folder demo/ and run again.');
+  return { folder: data.arrays, source: `arrays from ${data.source}` };
+}

@@ -1,0 +1,24 @@
+// ./farm bench: ours and the peers in one alternating run.
+
+import type { Command } from '../command.ts';
+
+export const command: Command = {
+  name: 'bench',
+  summary: 'Time every filter beside its peer: hdf5plugin, numcodecs.js, h5wasm-plugins.',
+  order: 50,
+  options: {
+    json: { type: 'boolean', doc: 'Print the result as JSON on stdout.' },
+    only: {
+      type: 'string',
+      value: 'WORD',
+      doc: 'Only suites (native, wasm, h5wasm) or filters whose name holds WORD; nothing is kept.',
+    },
+    rounds: { type: 'string', value: 'N', doc: 'Alternating rounds; default 7.' },
+  },
+  help: 'A full run is kept in docs/data/bench.json and becomes docs/benchmarks.md. Leave the machine alone meanwhile.',
+  async run(args) {
+    const { runBench } = await import('../bench.ts');
+    await runBench({ json: args.flag('json'), only: args.text('only'), rounds: args.text('rounds') });
+    return 0;
+  },
+};

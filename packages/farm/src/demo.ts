@@ -1,0 +1,264 @@
+// `./farm demo`: from C to `npm install` to real files, in front of your eyes. Builds for this machine, publishes to an
+// embedded npm registry, installs into an empty folder with plain `npm install`, decodes real HDF5 files through every
+// variant with the installed `h5z`, and compares each digest with an independent one.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { FilterPackage } from '../../core/src/types.ts';
+import { buildAll } from './build.ts';
+import {
+  corpusData,
+  type DemoData,
+  type ExpectedDataset,
+  type PeerFilter,
+  publishedData,
+  sharedFolder,
+} from './demo-data.ts';
+import { type Filter, readFilters } from './filters.ts';
+import { elapsed, FarmError, say, step, table } from './log.ts';
+import { type Packed, pack } from './pack.ts';
+import { ROOT } from './paths.ts';
+import { type RunningRegistry, startRegistry } from './registry-server.ts';
+
+/** What libhdf5 itself decodes; the only filters besides ours that a dataset of the demo may use. */
+const BUILT_INS = new Set([1, 2, 3]);
+
+const VARIANTS = ['native', 'wasm', 'h5wasm'] as const;
+type Via = (typeof VARIANTS)[number];
+
+/** What `h5z digest --json` prints per dataset. */
+interface Digest {
+  readonly file: string;
+  readonly dataset: string;
+  readonly sha256?: string;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly via: string;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface DemoRow {
+  readonly file: string;
+  readonly dataset: string;
+  readonly filters: string;
+  readonly variant: string;
+  readonly megabytesPerSecond: number | undefined;
+  readonly match: boolean;
+  readonly why?: string;
+}
+
+/** An empty folder into which the packages were installed by name. */
+export interface Installed {
+  readonly folder: string;
+  readonly registry: RunningRegistry;
+  close(): Promise<void>;
+}
+
+/** Publishes `packages` and what they need of other people's to a new embedded registry. */
+export async function publishAll(packages: readonly Packed[]): Promise<RunningRegistry> {
+  const registry = await startRegistry();
+  try {
+    const ours = new Set(packages.map(({ name }) => name));
+    await registry.mirror(await thirdParty(packages, ours), ROOT);
+    for (const { tarball } of packages) await registry.publish(tarball);
+  } catch (cause) {
+    await registry.close();
+    throw cause;
+  }
+  return registry;
+}
+
+/** Other people's packages that ours depend on at run time. */
+async function thirdParty(packages: readonly Packed[], ours: ReadonlySet<string>): Promise<string[]> {
+  const { readTarball } = await import('./package-check.ts');
+  const { readFileSync } = await import('node:fs');
+  const names = new Set<string>();
+  for (const { tarball } of packages) {
+    const text = readTarball(readFileSync(tarball)).get('package.json')?.toString('utf8') ?? '{}';
+    const pkg = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
+    for (const kind of ['dependencies', 'optionalDependencies'])
+      for (const name of Object.keys(pkg[kind] ?? {})) if (!ours.has(name)) names.add(name);
+  }
+  return [...names].sort();
+}
+
+/** `npm install NAMES` in a new empty folder. */
+export async function installInto(registry: RunningRegistry, names: readonly string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'h5z-install-'));
+  await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
+  await registry.npm(['install', ...names, '--registry', registry.url], folder);
+  return folder;
+}
+
+/** True when every filter of the dataset is ours or a built-in, and there is a digest to compare with. */
+function covered(dataset: ExpectedDataset, ours: ReadonlySet<number>): boolean {
+  return (
+    dataset.sha256 !== undefined &&
+    dataset.filters.length > 0 &&
+    dataset.filters.every(({ id }) => BUILT_INS.has(id) || ours.has(id))
+  );
+}
+
+/** Client cd_values of a filter's default options, for files that a peer writes. */
+export async function peerFilters(filters: readonly Filter[]): Promise<PeerFilter[]> {
+  return Promise.all(
+    filters.map(async ({ name, dir, description }) => {
+      const url = pathToFileURL(join(dir, 'dist/index.js')).href;
+      const entry = pathToFileURL(join(dir, 'dist/node.js')).href;
+      const module = ((await import(entry).catch(() => import(url))) as { default: FilterPackage }).default;
+      return { id: description.id, name, cd: [...module({}).cdValues] };
+    }),
+  );
+}
+
+/** Runs the demo. Prints the table on stdout, progress on stderr; true when everything matched. */
+export async function demo(options: { json?: boolean } = {}): Promise<boolean> {
+  const filters = await readFilters();
+  await buildAll();
+  const packages = await step('packing and checking the packages', () => pack());
+  for (const { name, problems } of packages) for (const problem of problems) say(`${name}: ${problem}`);
+  if (packages.some(({ problems }) => problems.length > 0))
+    throw new FarmError('packages with problems are not published. See above.');
+
+  const shared = sharedFolder();
+  const data = shared === undefined ? await publishedData(await peerFilters(filters)) : corpusData(shared);
+  const registry = await step('publishing to an embedded npm registry on the loopback interface', () =>
+    publishAll(packages),
+  );
+  let folder: string | undefined;
+  try {
+    const names = [...filters.map(({ packageName }) => packageName), 'h5z'];
+    folder = await step(`npm install ${names.join(' ')} (in an empty folder)`, () => installInto(registry, names));
+    const rows = await decodeAll(folder, registry.env, data, filters);
+    return report(rows, data, options.json === true);
+  } finally {
+    await registry.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function decodeAll(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  data: DemoData,
+  filters: readonly Filter[],
+): Promise<DemoRow[]> {
+  const ours = new Set(
+    filters.flatMap(({ description }) => [description.id, ...(description.aliases ?? []).map((a) => a.id)]),
+  );
+  const files = data.files
+    .map((file) => ({ ...file, datasets: file.datasets.filter((dataset) => covered(dataset, ours)) }))
+    .filter(({ datasets }) => datasets.length > 0);
+  const usesOurs = (dataset: ExpectedDataset): boolean => dataset.filters.some(({ id }) => ours.has(id));
+  const rows: DemoRow[] = [];
+  for (const via of VARIANTS) {
+    // What only built-ins decode is the same code under every variant: once is enough.
+    const wanted = via === 'wasm' ? files : files.filter(({ datasets }) => datasets.some(usesOurs));
+    const answers = await step(`decoding ${wanted.length} files through ${via}`, () =>
+      digestFiles(
+        folder,
+        env,
+        via,
+        wanted.map(({ path }) => path),
+      ),
+    );
+    for (const file of wanted) {
+      for (const dataset of file.datasets) {
+        if (via !== 'wasm' && !usesOurs(dataset)) continue;
+        const variant = usesOurs(dataset) ? via : 'host';
+        rows.push(compare(file.label, dataset, variant, answers.get(`${file.path}\0${dataset.path}`)));
+      }
+    }
+  }
+  return rows.sort((a, b) => a.file.localeCompare(b.file) || a.dataset.localeCompare(b.dataset));
+}
+
+function compare(file: string, dataset: ExpectedDataset, variant: string, answer: Digest | undefined): DemoRow {
+  const row = { file, dataset: dataset.path, filters: dataset.filters.map(filterWords).join(' + '), variant };
+  const fail = (why: string): DemoRow => ({ ...row, megabytesPerSecond: undefined, match: false, why });
+  if (answer === undefined) return fail('h5z digest did not mention this dataset');
+  if (answer.error !== undefined) return fail(`${answer.error.code}: ${answer.error.message}`);
+  if (answer.via !== variant) return fail(`decoded by ${answer.via}, not by ${variant}`);
+  if (answer.sha256 !== dataset.sha256) return fail(`digest ${answer.sha256}, expected ${dataset.sha256}`);
+  return {
+    ...row,
+    megabytesPerSecond: answer.seconds > 0 ? answer.bytes / 1e6 / answer.seconds : undefined,
+    match: true,
+  };
+}
+
+/** `32004 lz4` with the name that HDF5's pipeline gives, shortened to its first word. */
+function filterWords(filter: ExpectedDataset['filters'][number]): string {
+  const word = /^[A-Za-z0-9_.-]+/.exec(filter.name)?.[0]?.toLowerCase();
+  return word === undefined ? String(filter.id) : `${filter.id} ${word}`;
+}
+
+/** The installed `npx h5z digest`, many files per process so that starting Node is no part of what people wait for. */
+async function digestFiles(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  via: Via,
+  files: readonly string[],
+): Promise<Map<string, Digest>> {
+  const batches: string[][] = [];
+  for (let at = 0; at < files.length; at += BATCH) batches.push(files.slice(at, at + BATCH));
+  const found = new Map<string, Digest>();
+  const worker = async (): Promise<void> => {
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+      for (const digest of await digest1(folder, env, via, batch)) {
+        const dataset = digest.dataset.replace(/^\//, '');
+        found.set(`${digest.file}\0${dataset}`, digest);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+  return found;
+}
+
+const BATCH = 16;
+
+function digest1(folder: string, env: NodeJS.ProcessEnv, via: Via, files: readonly string[]): Promise<Digest[]> {
+  return new Promise((resolve, reject) => {
+    const args = ['--no-install', 'h5z', 'digest', '--json', '--via', via, ...files];
+    execFile('npx', args, { cwd: folder, env, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
+      // Exit status 1 means that some dataset failed; which one is in the answer.
+      try {
+        resolve(JSON.parse(stdout) as Digest[]);
+      } catch {
+        reject(
+          new FarmError(
+            `npx h5z digest failed: ${stderr.trim() || error?.message || 'no output'}. Run it by hand to see more.`,
+          ),
+        );
+      }
+    });
+  });
+}
+
+function report(rows: readonly DemoRow[], data: DemoData, json: boolean): boolean {
+  const failed = rows.filter(({ match }) => !match);
+  if (json) process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
+  else {
+    const cells = rows.map((row) => [
+      row.file,
+      row.dataset,
+      row.filters,
+      row.variant,
+      row.megabytesPerSecond === undefined ? '-' : row.megabytesPerSecond.toFixed(1).padStart(8),
+      row.match ? 'yes' : `NO: ${row.why}`,
+    ]);
+    process.stdout.write(`${table(['file', 'dataset', 'filters', 'variant', '    MB/s', 'match'], cells)}\n\n`);
+  }
+  const datasets = new Set(rows.map(({ file, dataset }) => `${file}\0${dataset}`)).size;
+  const count = (variant: string): string =>
+    `${rows.filter((row) => row.variant === variant && row.match).length} ${variant}`;
+  const summary =
+    `${rows.length - failed.length} of ${rows.length} decodings match (${[...VARIANTS, 'host'].map(count).join(', ')}) ` +
+    `for ${datasets} datasets of ${data.source}; ${elapsed()} in all`;
+  if (json) say(summary);
+  else process.stdout.write(`${summary}\n`);
+  if (rows.length === 0) say('nothing was decoded: no dataset uses the filters in filters/');
+  return rows.length > 0 && failed.length === 0;
+}

@@ -1,0 +1,139 @@
+// Makes the npm packages: every folder of filters/ and every public workspace, staged, packed by npm itself into
+// out/packages and checked. The same inputs give the same bytes: npm's tarballs carry no times, and the staged files
+// carry no modes but their own.
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { filterPage } from './docs.ts';
+import { run } from './exec.ts';
+import { type Filter, readFilters } from './filters.ts';
+import { collectLicences } from './licences.ts';
+import { FarmError } from './log.ts';
+import { checkTarball } from './package-check.ts';
+import { ROOT } from './paths.ts';
+
+export interface Packed {
+  readonly name: string;
+  readonly version: string;
+  /** Absolute path of the `.tgz`. */
+  readonly tarball: string;
+  readonly packedBytes: number;
+  /** Why it must not be published; empty when it may. */
+  readonly problems: readonly string[];
+}
+
+interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly private?: boolean;
+  readonly files?: readonly string[];
+  readonly bin?: Readonly<Record<string, string>>;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
+
+/** Folders of the public workspaces. */
+export function publicWorkspaces(): string[] {
+  const folders = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name));
+  return [...folders, join(ROOT, 'registry')]
+    .filter((folder) => existsSync(join(folder, 'package.json')))
+    .filter((folder) => readJson<PackageJson>(join(folder, 'package.json')).private !== true)
+    .sort();
+}
+
+/** Compiles the workspaces' TypeScript to their dist/; quick when nothing changed. */
+export async function compile(): Promise<void> {
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], { cwd: ROOT });
+}
+
+/** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder. */
+export async function finishFilter(filter: Filter): Promise<void> {
+  const { writeDist } = await import('./template/index.ts');
+  await collectLicences(filter.description.upstreams, join(filter.dir, 'LICENSES'));
+  writeDist(filter.dir);
+}
+
+/**
+ * Packs everything (or what `only` names, by folder or npm name) into `out` and returns one entry per package.
+ * The C side must have been built: a variant that filter.json promises and nobody built is a problem of the package.
+ */
+export async function pack(
+  options: { out?: string; only?: readonly string[]; check?: boolean } = {},
+): Promise<Packed[]> {
+  const out = options.out ?? join(ROOT, 'out/packages');
+  const stage = join(out, 'stage');
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(stage, { recursive: true });
+  await compile();
+  const wanted = (...names: string[]): boolean =>
+    options.only === undefined || options.only.length === 0 || names.some((name) => options.only?.includes(name));
+
+  const staged: string[] = [];
+  for (const filter of await readFilters()) {
+    if (!wanted(filter.name, filter.packageName)) continue;
+    await finishFilter(filter);
+    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir)));
+  }
+  for (const folder of publicWorkspaces()) {
+    const { name, description } = readJson<PackageJson>(join(folder, 'package.json'));
+    if (wanted(name)) staged.push(stageFolder(folder, stage, `# ${name}\n\n${String(description ?? '')}\n`));
+  }
+  if (staged.length === 0)
+    throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');
+  await run('npm', ['pack', ...staged, '--ignore-scripts', '--silent', '--pack-destination', out], { cwd: out });
+
+  const packed: Packed[] = [];
+  for (const folder of staged) {
+    const { name, version } = readJson<PackageJson>(join(folder, 'package.json'));
+    const tarball = join(out, `${name.replace(/^@/, '').replace('/', '-')}-${version}.tgz`);
+    packed.push({
+      name,
+      version,
+      tarball,
+      packedBytes: statSync(tarball).size,
+      problems: options.check === false ? [] : await checkTarball(tarball),
+    });
+  }
+  rmSync(stage, { recursive: true, force: true });
+  return packed;
+}
+
+/** Copies what a package publishes to `stage`; LICENSE and README come from the repository where the folder has none. */
+function stageFolder(folder: string, stage: string, readme: string): string {
+  const pkg = readJson<PackageJson>(join(folder, 'package.json'));
+  const target = join(stage, pkg.name.replace(/^@/, '').replace('/', '-'));
+  mkdirSync(target);
+  const { scripts: _scripts, devDependencies: _devDependencies, ...published } = pkg;
+  writeFileSync(join(target, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+  for (const entry of pkg.files ?? []) {
+    const from = join(folder, entry);
+    if (!existsSync(from) || entry.startsWith('!')) continue;
+    cpSync(from, join(target, entry), {
+      recursive: true,
+      filter: (path) => !/\.tsbuildinfo$|[/\\]node_modules$|[/\\]\.[^/\\]*$/.test(path),
+    });
+  }
+  if (!existsSync(join(target, 'LICENSE'))) cpSync(join(ROOT, 'LICENSE'), join(target, 'LICENSE'));
+  if (!existsSync(join(target, 'README.md'))) {
+    const own = join(folder, 'README.md');
+    if (existsSync(own)) cpSync(own, join(target, 'README.md'));
+    else writeFileSync(join(target, 'README.md'), readme);
+  }
+  const programs = new Set(Object.values(pkg.bin ?? {}).map((path) => join(target, path)));
+  for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) chmodSync(path, programs.has(path) ? 0o755 : 0o644);
+  }
+  return target;
+}

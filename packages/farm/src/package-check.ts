@@ -1,0 +1,152 @@
+// What every packed package must be before anybody may install it: small enough, honest about its files, with the licences
+// of what is inside, without install scripts, and with types that resolve. Used by `./farm pack` and by tests/packages.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { checkPackage as checkTypes, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import type { FilterDescription, Manifest } from '../../core/src/types.ts';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** Packed bytes a package may have unless its filter.json says otherwise. */
+export const DEFAULT_SIZE_BUDGET = 10_000_000;
+
+/** Scripts that npm runs on the machine of whoever installs the package. */
+const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'preprepare', 'prepare', 'postprepare'];
+
+interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly exports?: unknown;
+  readonly bin?: unknown;
+}
+
+/** Content of an npm tarball: path inside `package/` -> bytes. Understands what `npm pack` writes (ustar, pax path records). */
+export function readTarball(tarball: Uint8Array): Map<string, Buffer> {
+  const tar = gunzipSync(tarball);
+  const files = new Map<string, Buffer>();
+  let longName: string | undefined;
+  for (let at = 0; at + 512 <= tar.length; ) {
+    // ustar header: 0 name[100], 124 size[12] in octal, 156 type, 345 prefix[155]
+    const text = (from: number, length: number): string =>
+      tar
+        .subarray(at + from, at + from + length)
+        .toString('latin1')
+        .replace(/\0.*$/s, '');
+    const name = text(0, 100);
+    if (name === '') break;
+    const size = Number.parseInt(text(124, 12).trim() || '0', 8);
+    const type = text(156, 1);
+    const content = tar.subarray(at + 512, at + 512 + size);
+    if (type === 'x') {
+      longName = /^\d+ path=(.*)$/m.exec(content.toString('utf8'))?.[1];
+    } else if (type === '0' || type === '') {
+      const prefix = text(345, 155);
+      const path = longName ?? (prefix === '' ? name : `${prefix}/${name}`);
+      files.set(path.replace(/^[^/]+\//, ''), Buffer.from(content));
+      longName = undefined;
+    } else if (type !== '5' && type !== 'g') {
+      throw new Error(`the tarball holds ${name}, which is neither a file nor a folder (type ${type})`);
+    }
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return files;
+}
+
+let validateManifest: ValidateFunction | undefined;
+
+/** Problems of a `.tgz`, in words; empty when it may be published. */
+export async function checkTarball(path: string): Promise<string[]> {
+  const tarball = readFileSync(path);
+  const files = readTarball(tarball);
+  const problems: string[] = [];
+  const json = <T>(name: string): T => JSON.parse(files.get(name)?.toString('utf8') ?? 'null') as T;
+  const pkg = json<PackageJson>('package.json');
+  const description = json<FilterDescription | null>('filter.json');
+
+  const budget = description?.sizeBudget?.packedBytes ?? DEFAULT_SIZE_BUDGET;
+  if (tarball.length > budget) {
+    problems.push(`packed it is ${tarball.length} bytes, over its budget of ${budget}: slim it or split it`);
+  }
+  for (const script of INSTALL_SCRIPTS) {
+    if (pkg.scripts?.[script] !== undefined) problems.push(`it has an install script (${script})`);
+  }
+  if (files.has('binding.gyp')) problems.push('it holds binding.gyp, which makes npm compile on install');
+  for (const name of ['LICENSE', 'README.md']) if (!files.has(name)) problems.push(`${name} is missing`);
+  if (description !== null) problems.push(...checkManifest(description, json<Manifest | null>('manifest.json'), files));
+
+  if (pkg.exports !== undefined || pkg.bin !== undefined) {
+    const entries = [...files].map(([name, data]) => ({ name: `package/${name}`, data }));
+    const { messages, pkg: linted } = await publint({ pkgDir: 'package', level: 'warning', pack: { files: entries } });
+    for (const message of messages) {
+      problems.push(`publint: ${formatMessage(message, linted, { color: false }) ?? message.code}`);
+    }
+    problems.push(...(await typeProblems(tarball)));
+  }
+  return problems;
+}
+
+/** The manifest holds to its schema and describes the package's files, all of them and no others. */
+function checkManifest(
+  description: FilterDescription,
+  manifest: Manifest | null,
+  files: ReadonlyMap<string, Buffer>,
+): string[] {
+  if (manifest === null) return ['manifest.json is missing'];
+  if (validateManifest === undefined) {
+    const schema = JSON.parse(readFileSync(join(root, 'registry/schema/manifest.schema.json'), 'utf8')) as object;
+    validateManifest = new Ajv2020({ allErrors: true, strict: false }).compile(schema);
+  }
+  if (!validateManifest(manifest)) {
+    return (validateManifest.errors ?? []).map((e) => `manifest.json${e.instancePath} ${e.message ?? e.keyword}`);
+  }
+  const problems: string[] = [];
+  if (manifest.filter.id !== description.id || manifest.filter.name !== description.name) {
+    problems.push('manifest.json and filter.json name different filters');
+  }
+  const { native, wasm, h5wasm } = manifest.variants;
+  const listed = [...native, ...wasm, ...h5wasm];
+  for (const { file, size, sha256 } of listed) {
+    const content = files.get(file);
+    if (content === undefined) problems.push(`manifest.json lists ${file}, which is not in the package`);
+    else if (content.length !== size) problems.push(`${file} is ${content.length} bytes, manifest.json says ${size}`);
+    else if (createHash('sha256').update(content).digest('hex') !== sha256) {
+      problems.push(`${file} does not have the SHA-256 that manifest.json gives`);
+    }
+  }
+  const known = new Set(listed.map(({ file }) => file));
+  for (const name of files.keys()) {
+    if (/^(prebuilds|wasm)\//.test(name) && !known.has(name)) problems.push(`${name} is not in manifest.json`);
+  }
+  for (const [variant, built] of Object.entries({ native, wasm, h5wasm })) {
+    if (variant in description.variants && built.length === 0) problems.push(`no ${variant} variant was built`);
+  }
+  for (const licence of manifest.licences) {
+    if ((files.get(licence)?.length ?? 0) === 0) problems.push(`the licence text ${licence} is missing or empty`);
+  }
+  for (const upstream of manifest.upstreams) {
+    if (!manifest.licences.some((licence) => licence.includes(upstream.name))) {
+      problems.push(`no licence text of ${upstream.name} is inside`);
+    }
+  }
+  return problems;
+}
+
+/** What arethetypeswrong finds, in the resolution modes that can load ES modules. */
+async function typeProblems(tarball: Uint8Array): Promise<string[]> {
+  const result = await checkTypes(createPackageFromTarballData(tarball));
+  if (result.types === false) return ['types: the package has no types'];
+  // The packages are ES modules only: resolution without "exports" (node10) and require() do not apply.
+  const ignored = new Set(['node10', 'node16-cjs']);
+  const kinds = new Set<string>(['CJSResolvesToESM', 'NoResolution'].filter((kind) => kind === 'CJSResolvesToESM'));
+  return result.problems
+    .filter((problem) => !kinds.has(problem.kind))
+    .filter((problem) => !('resolutionKind' in problem && ignored.has(problem.resolutionKind)))
+    .map((problem) => `types: ${problem.kind}${'entrypoint' in problem ? ` of ${problem.entrypoint}` : ''}`);
+}
