@@ -102,7 +102,7 @@ async function readFilters(): Promise<LoadedFilter[]> {
   for (const name of readdirSync(join(root, 'filters')).sort()) {
     const folder = join(root, 'filters', name);
     if (!existsSync(join(folder, 'filter.json'))) continue;
-    const entry = join(folder, 'dist/index.js');
+    const entry = join(folder, 'dist/node-addons.js');
     if (!existsSync(entry)) throw new Error(`${name} is not built: run "./farm build" first`);
     const description = JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8')) as FilterDescription;
     const module = ((await import(pathToFileURL(entry).href)) as { default: FilterPackage }).default;

@@ -105,9 +105,8 @@ function covered(dataset: ExpectedDataset, ours: ReadonlySet<number>): boolean {
 export async function peerFilters(filters: readonly Filter[]): Promise<PeerFilter[]> {
   return Promise.all(
     filters.map(async ({ name, dir, description }) => {
-      const url = pathToFileURL(join(dir, 'dist/index.js')).href;
       const entry = pathToFileURL(join(dir, 'dist/node.js')).href;
-      const module = ((await import(entry).catch(() => import(url))) as { default: FilterPackage }).default;
+      const module = ((await import(entry)) as { default: FilterPackage }).default;
       return { id: description.id, name, cd: [...module({}).cdValues] };
     }),
   );

@@ -106,6 +106,7 @@ export async function pack(
     });
   }
   rmSync(stage, { recursive: true, force: true });
+  writeFileSync(join(out, 'packed.json'), `${JSON.stringify(packed, null, 1)}\n`);
   return packed;
 }
 
