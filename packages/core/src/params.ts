@@ -160,9 +160,9 @@ function resolveOne(
   return value as Value;
 }
 
-function isActive(parameter: Parameter, valueOf: (name: string) => Value | undefined): boolean {
+function isActive(parameter: Parameter, lookUp: (name: string) => Value | undefined): boolean {
   return Object.entries(parameter.when ?? {}).every(([name, wanted]) => {
-    const value = valueOf(name);
+    const value = lookUp(name);
     return value !== undefined && [wanted].flat().includes(value);
   });
 }
