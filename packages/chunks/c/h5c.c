@@ -1,0 +1,524 @@
+/* The questions @h5z/chunks asks libhdf5, as exports of a WebAssembly module without a file system and without
+ * JavaScript glue. One instance holds one open file; packages/chunks/src/module.ts is the other side.
+ *
+ *   h5c_open(size)                  opens the file of `size` bytes that h5z_read answers for: address of the root
+ *                                   group, or -1
+ *   h5c_links(group)                JSON: the links of the group at that address
+ *   h5c_dataset(dataset)            JSON: datatype, shape, layout, pipeline, fill value
+ *   h5c_chunks(dataset)             doubles: per allocated chunk its offset in each dimension, address, stored size
+ *                                   and filter mask
+ *   h5c_compact(dataset)            the bytes of a compact dataset
+ *   h5c_filter(id, flags, ...)      one call of a built-in filter
+ *   h5c_alloc, h5c_free             memory for arguments
+ *   h5c_result, h5c_result_size     where the answer of the last call lies, valid until the next call
+ *   h5c_error                       why the last call failed (NUL-terminated)
+ *
+ * Objects are named by their address in the file, not by path: names in a hostile file need not be text. Addresses
+ * and sizes are doubles (exact up to 2^53; vfd.c refuses addresses beyond). Calls return 0, or -1 with h5c_error set.
+ * JSON strings carry the file's bytes with only quotes, backslashes and control characters escaped.
+ */
+#include "h5c.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "H5VLnative.h"
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+/* The deepest datatype that is described; a real one has a handful of levels. */
+#define MAX_TYPE_DEPTH 64
+
+static hid_t file = H5I_INVALID_HID;
+static char error_text[1024];
+
+/* --- the answer: one growing buffer ------------------------------------------------------------------------------ */
+
+static char *answer;
+static size_t answer_size, answer_capacity;
+static int answer_failed;
+
+static void start(void) {
+  answer_size = 0;
+  answer_failed = 0;
+  error_text[0] = 0;
+  H5Eclear2(H5E_DEFAULT);
+}
+
+static void *extend(size_t size) {
+  if (answer_failed) return NULL;
+  if (size > answer_capacity - answer_size) {
+    size_t want = answer_capacity * 2 + size + 4096;
+    char *grown = want < size ? NULL : realloc(answer, want);
+    if (!grown) {
+      answer_failed = 1;
+      return NULL;
+    }
+    answer = grown;
+    answer_capacity = want;
+  }
+  answer_size += size;
+  return answer + answer_size - size;
+}
+
+static void put(const char *text) {
+  size_t n = strlen(text);
+  char *to = extend(n);
+  if (to) memcpy(to, text, n);
+}
+
+__attribute__((format(printf, 1, 2))) static void putf(const char *format, ...) {
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  put(text);
+}
+
+static void put_string(const char *text) {
+  put("\"");
+  for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+    if (*p == '"' || *p == '\\') {
+      putf("\\%c", *p);
+    } else if (*p < 0x20) {
+      putf("\\u%04x", *p);
+    } else {
+      char *to = extend(1);
+      if (to) *to = (char)*p;
+    }
+  }
+  put("\"");
+}
+
+static void put_hex(const void *bytes, size_t size) {
+  static const char digits[] = "0123456789abcdef";
+  put("\"");
+  char *to = extend(size * 2);
+  for (size_t i = 0; to && i < size; i++) {
+    to[2 * i] = digits[((const uint8_t *)bytes)[i] >> 4];
+    to[2 * i + 1] = digits[((const uint8_t *)bytes)[i] & 15];
+  }
+  put("\"");
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------ */
+
+/* Innermost description first: that is the one that says what is wrong with the file. */
+static herr_t collect(unsigned n, const H5E_error2_t *entry, void *unused) {
+  (void)unused;
+  size_t used = strlen(error_text);
+  if (n < 3 && entry->desc && used + 4 < sizeof error_text)
+    snprintf(error_text + used, sizeof error_text - used, "%s%s", used ? ", " : "", entry->desc);
+  return 0;
+}
+
+static int fail(const char *doing) {
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, NULL);
+  if (!error_text[0]) snprintf(error_text, sizeof error_text, "%s", doing);
+  H5Eclear2(H5E_DEFAULT);
+  return -1;
+}
+
+static int finish(void) {
+  return answer_failed ? fail("out of memory") : 0;
+}
+
+/* --- objects ----------------------------------------------------------------------------------------------------- */
+
+static hid_t open_at(double address) {
+  H5O_token_t token;
+  if (!(address >= 0 && address <= 9007199254740992.0)) return H5I_INVALID_HID;
+  if (H5VLnative_addr_to_token(file, (haddr_t)address, &token) < 0) return H5I_INVALID_HID;
+  return H5Oopen_by_token(file, token);
+}
+
+static double address_of(const H5O_token_t token) {
+  haddr_t address = HADDR_UNDEF;
+  if (H5VLnative_token_to_addr(file, token, &address) < 0 || address == HADDR_UNDEF) return -1;
+  return (double)address;
+}
+
+double EXPORT(h5c_open)(double size) {
+  start();
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  h5c_file_size = size;
+  file = H5Fopen("file", H5F_ACC_RDONLY, H5P_DEFAULT);
+  /* A writer that died leaves the file marked as open; that is no reason not to read it. */
+  if (file < 0) file = H5Fopen("file", H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
+  if (file < 0) return fail("not an HDF5 file");
+  H5O_info2_t info;
+  if (H5Oget_info3(file, &info, H5O_INFO_BASIC) < 0) return fail("no root group");
+  return address_of(info.token);
+}
+
+/* --- links ------------------------------------------------------------------------------------------------------- */
+
+static herr_t put_link(hid_t group, const char *name, const H5L_info2_t *link, void *count) {
+  if ((*(size_t *)count)++) put(",");
+  put("{\"name\":");
+  put_string(name);
+  if (link->type == H5L_TYPE_HARD) {
+    H5O_info2_t info;
+    const char *kind = "broken";
+    if (H5Oget_info_by_name3(group, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0)
+      kind = info.type == H5O_TYPE_GROUP            ? "group"
+             : info.type == H5O_TYPE_DATASET        ? "dataset"
+             : info.type == H5O_TYPE_NAMED_DATATYPE ? "datatype"
+                                                    : "other";
+    H5Eclear2(H5E_DEFAULT);
+    putf(",\"link\":\"hard\",\"kind\":\"%s\",\"address\":%.0f", kind, address_of(link->u.token));
+  } else {
+    char *value = link->u.val_size && link->u.val_size < 1 << 20 ? calloc(1, link->u.val_size + 1) : NULL;
+    const char *target_file = NULL, *target = value;
+    unsigned flags;
+    putf(",\"link\":\"%s\"", link->type == H5L_TYPE_SOFT       ? "soft"
+                             : link->type == H5L_TYPE_EXTERNAL ? "external"
+                                                               : "user-defined");
+    int good = value && H5Lget_val(group, name, value, link->u.val_size, H5P_DEFAULT) >= 0;
+    if (good && link->type == H5L_TYPE_EXTERNAL)
+      good = H5Lunpack_elink_val(value, link->u.val_size, &flags, &target_file, &target) >= 0;
+    if (good && link->type != H5L_TYPE_SOFT && link->type != H5L_TYPE_EXTERNAL) good = 0;
+    if (good) put(",\"target\":"), put_string(target);
+    if (good && target_file) put(",\"file\":"), put_string(target_file);
+    H5Eclear2(H5E_DEFAULT);
+    free(value);
+  }
+  put("}");
+  return 0;
+}
+
+int EXPORT(h5c_links)(double group) {
+  start();
+  hid_t id = open_at(group);
+  if (id < 0) return fail("the group cannot be opened");
+  size_t count = 0;
+  put("[");
+  herr_t result = H5Literate2(id, H5_INDEX_NAME, H5_ITER_INC, NULL, put_link, &count);
+  int failed = result < 0 ? fail("the group's links cannot be read") : 0;
+  H5Oclose(id);
+  put("]");
+  return failed ? -1 : finish();
+}
+
+/* --- datatypes --------------------------------------------------------------------------------------------------- */
+
+static int put_type(hid_t type, int depth);
+
+static int put_super(hid_t type, int depth) {
+  hid_t base = H5Tget_super(type);
+  if (base < 0) return -1;
+  put(",\"base\":");
+  int result = put_type(base, depth + 1);
+  H5Tclose(base);
+  return result;
+}
+
+static const char *order_of(hid_t type) {
+  switch (H5Tget_order(type)) {
+    case H5T_ORDER_LE: return "le";
+    case H5T_ORDER_BE: return "be";
+    case H5T_ORDER_VAX: return "vax";
+    case H5T_ORDER_MIXED: return "mixed";
+    default: return "none";
+  }
+}
+
+static void put_bits(hid_t type) {
+  putf(",\"order\":\"%s\",\"precision\":%u,\"offset\":%d", order_of(type), (unsigned)H5Tget_precision(type),
+       H5Tget_offset(type));
+}
+
+static int put_members(hid_t type, H5T_class_t class, int depth) {
+  int count = H5Tget_nmembers(type);
+  size_t size = H5Tget_size(type);
+  if (count < 0 || size == 0) return -1;
+  put(",\"members\":[");
+  for (int i = 0; i < count; i++) {
+    char *name = H5Tget_member_name(type, (unsigned)i);
+    if (!name) return -1;
+    put(i ? ",{\"name\":" : "{\"name\":");
+    put_string(name);
+    H5free_memory(name);
+    if (class == H5T_ENUM) {
+      void *value = calloc(1, size);
+      if (!value || H5Tget_member_value(type, (unsigned)i, value) < 0) {
+        free(value);
+        return -1;
+      }
+      put(",\"value\":");
+      put_hex(value, size);
+      free(value);
+    } else {
+      hid_t member = H5Tget_member_type(type, (unsigned)i);
+      if (member < 0) return -1;
+      putf(",\"offset\":%u,\"type\":", (unsigned)H5Tget_member_offset(type, (unsigned)i));
+      int result = put_type(member, depth + 1);
+      H5Tclose(member);
+      if (result < 0) return -1;
+    }
+    put("}");
+  }
+  put("]");
+  return 0;
+}
+
+static int put_type(hid_t type, int depth) {
+  static const char *const names[] = {"integer",  "float",    "time",      "string", "bitfield", "opaque",
+                                      "compound", "reference", "enum",     "vlen",   "array",    "complex"};
+  H5T_class_t class = H5Tget_class(type);
+  if (class < 0 || (size_t)class >= sizeof names / sizeof names[0] || depth > MAX_TYPE_DEPTH) return -1;
+  size_t size = H5Tget_size(type);
+  if (size == 0) return -1;
+  int result = 0;
+  /* A variable-length string is H5T_STRING to H5Tget_class, whatever lies in the file. */
+  putf("{\"class\":\"%s\",\"size\":%u", names[class], (unsigned)size);
+  switch (class) {
+    case H5T_INTEGER:
+      put_bits(type);
+      putf(",\"signed\":%s", H5Tget_sign(type) == H5T_SGN_2 ? "true" : "false");
+      break;
+    case H5T_FLOAT:
+    case H5T_TIME:
+    case H5T_BITFIELD: put_bits(type); break;
+    case H5T_STRING: {
+      H5T_str_t pad = H5Tget_strpad(type);
+      putf(",\"charset\":\"%s\",\"pad\":\"%s\",\"variable\":%s",
+           H5Tget_cset(type) == H5T_CSET_UTF8 ? "utf-8" : "ascii",
+           pad == H5T_STR_NULLTERM  ? "nul-terminated"
+           : pad == H5T_STR_NULLPAD ? "nul-padded"
+                                    : "space-padded",
+           H5Tis_variable_str(type) > 0 ? "true" : "false");
+      break;
+    }
+    case H5T_OPAQUE: {
+      char *tag = H5Tget_tag(type);
+      put(",\"tag\":");
+      put_string(tag ? tag : "");
+      H5free_memory(tag);
+      break;
+    }
+    case H5T_COMPOUND: result = put_members(type, class, depth); break;
+    case H5T_ENUM:
+      result = put_super(type, depth);
+      if (result >= 0) result = put_members(type, class, depth);
+      break;
+    case H5T_VLEN:
+    case H5T_COMPLEX: result = put_super(type, depth); break;
+    case H5T_ARRAY: {
+      hsize_t dims[H5S_MAX_RANK];
+      int rank = H5Tget_array_ndims(type);
+      if (rank < 0 || rank > H5S_MAX_RANK || H5Tget_array_dims2(type, dims) < 0) return -1;
+      put(",\"dims\":[");
+      for (int i = 0; i < rank; i++) putf(i ? ",%llu" : "%llu", (unsigned long long)dims[i]);
+      put("]");
+      result = put_super(type, depth);
+      break;
+    }
+    default: break;
+  }
+  put("}");
+  return result;
+}
+
+/* --- datasets ---------------------------------------------------------------------------------------------------- */
+
+static void put_dims(const char *name, const hsize_t *dims, int rank) {
+  putf(",\"%s\":[", name);
+  for (int i = 0; i < rank; i++)
+    if (dims[i] == H5S_UNLIMITED)
+      put(i ? ",null" : "null");
+    else
+      putf(i ? ",%llu" : "%llu", (unsigned long long)dims[i]);
+  put("]");
+}
+
+static int put_space(hid_t dataset) {
+  hsize_t dims[H5S_MAX_RANK], most[H5S_MAX_RANK];
+  hid_t space = H5Dget_space(dataset);
+  if (space < 0) return -1;
+  H5S_class_t class = H5Sget_simple_extent_type(space);
+  int rank = class == H5S_SIMPLE ? H5Sget_simple_extent_dims(space, dims, most) : 0;
+  H5Sclose(space);
+  if (rank < 0 || class == H5S_NO_CLASS) return -1;
+  putf(",\"space\":\"%s\"", class == H5S_SCALAR ? "scalar" : class == H5S_NULL ? "null" : "simple");
+  put_dims("shape", dims, rank);
+  put_dims("maxShape", most, rank);
+  return 0;
+}
+
+static int put_pipeline(hid_t dcpl) {
+  int count = H5Pget_nfilters(dcpl);
+  if (count < 0) return -1;
+  put(",\"filters\":[");
+  for (int i = 0; i < count; i++) {
+    char name[256] = "";
+    unsigned flags = 0, *cd = NULL;
+    size_t n = 0;
+    H5Z_filter_t id = H5Pget_filter2(dcpl, (unsigned)i, &flags, &n, NULL, sizeof name, name, NULL);
+    if (id < 0) return -1;
+    if (n) {
+      if (n > 1 << 20 || !(cd = calloc(n, sizeof *cd))) return -1;
+      if (H5Pget_filter2(dcpl, (unsigned)i, &flags, &n, cd, sizeof name, name, NULL) < 0) {
+        free(cd);
+        return -1;
+      }
+    }
+    name[sizeof name - 1] = 0;
+    putf("%s{\"id\":%d,\"flags\":%u,\"name\":", i ? "," : "", (int)id, flags);
+    put_string(name);
+    put(",\"cdValues\":[");
+    for (size_t k = 0; k < n; k++) putf(k ? ",%u" : "%u", cd[k]);
+    put("]}");
+    free(cd);
+  }
+  put("]");
+  return 0;
+}
+
+static int put_layout(hid_t dataset, hid_t dcpl) {
+  H5D_layout_t layout = H5Pget_layout(dcpl);
+  if (layout == H5D_CHUNKED) {
+    hsize_t chunk[H5S_MAX_RANK];
+    unsigned options = 0;
+    int rank = H5Pget_chunk(dcpl, H5S_MAX_RANK, chunk);
+    if (rank < 0 || H5Pget_chunk_opts(dcpl, &options) < 0) return -1;
+    put(",\"layout\":\"chunked\"");
+    put_dims("chunk", chunk, rank);
+    putf(",\"rawEdgeChunks\":%s", options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS ? "true" : "false");
+  } else if (layout == H5D_CONTIGUOUS) {
+    haddr_t address = H5Dget_offset(dataset);
+    int external = H5Pget_external_count(dcpl);
+    putf(",\"layout\":\"contiguous\",\"external\":%d", external);
+    if (address != HADDR_UNDEF) putf(",\"address\":%llu", (unsigned long long)address);
+  } else if (layout == H5D_COMPACT) {
+    put(",\"layout\":\"compact\"");
+  } else if (layout == H5D_VIRTUAL) {
+    size_t count = 0;
+    if (H5Pget_virtual_count(dcpl, &count) < 0) return -1;
+    putf(",\"layout\":\"virtual\",\"mappings\":%zu", count);
+  } else {
+    return -1;
+  }
+  putf(",\"storageSize\":%llu", (unsigned long long)H5Dget_storage_size(dataset));
+  return 0;
+}
+
+static int put_fill(hid_t dcpl, hid_t type) {
+  H5D_fill_value_t status;
+  if (H5Pfill_value_defined(dcpl, &status) < 0) return -1;
+  putf(",\"fill\":{\"status\":\"%s\"", status == H5D_FILL_VALUE_USER_DEFINED ? "user"
+                                       : status == H5D_FILL_VALUE_DEFAULT    ? "default"
+                                                                             : "undefined");
+  /* A variable-length fill value would be a pointer; the default one is all zeros anyway. */
+  if (status == H5D_FILL_VALUE_USER_DEFINED && H5Tdetect_class(type, H5T_VLEN) <= 0 &&
+      H5Tis_variable_str(type) <= 0 && H5Tdetect_class(type, H5T_REFERENCE) <= 0) {
+    size_t size = H5Tget_size(type);
+    void *value = calloc(1, size ? size : 1);
+    if (!value || H5Pget_fill_value(dcpl, type, value) < 0) {
+      free(value);
+      return -1;
+    }
+    put(",\"value\":");
+    put_hex(value, size);
+    free(value);
+  }
+  put("}");
+  return 0;
+}
+
+int EXPORT(h5c_dataset)(double dataset) {
+  start();
+  hid_t id = open_at(dataset);
+  if (id < 0) return fail("the dataset cannot be opened");
+  hid_t type = H5Dget_type(id), dcpl = H5Dget_create_plist(id);
+  int good = type >= 0 && dcpl >= 0;
+  put("{\"type\":");
+  good = good && put_type(type, 0) >= 0 && put_space(id) >= 0 && put_layout(id, dcpl) >= 0 &&
+         put_pipeline(dcpl) >= 0 && put_fill(dcpl, type) >= 0;
+  put("}");
+  int failed = good ? 0 : fail("the dataset's description is damaged");
+  if (dcpl >= 0) H5Pclose(dcpl);
+  if (type >= 0) H5Tclose(type);
+  H5Oclose(id);
+  return failed ? -1 : finish();
+}
+
+static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t size, void *rank) {
+  int n = *(int *)rank;
+  if (address == HADDR_UNDEF) return 0;
+  double *to = extend((size_t)(n + 3) * sizeof(double));
+  if (!to) return -1;
+  for (int i = 0; i < n; i++) to[i] = (double)offset[i];
+  to[n] = (double)address;
+  to[n + 1] = (double)size;
+  to[n + 2] = mask;
+  return 0;
+}
+
+int EXPORT(h5c_chunks)(double dataset) {
+  start();
+  hid_t id = open_at(dataset);
+  if (id < 0) return fail("the dataset cannot be opened");
+  hid_t space = H5Dget_space(id);
+  int rank = space < 0 ? -1 : H5Sget_simple_extent_ndims(space);
+  int failed = 0;
+  if (rank < 0 || H5Dchunk_iter(id, H5P_DEFAULT, visit_chunk, &rank) < 0) failed = fail("the chunk index is damaged");
+  if (space >= 0) H5Sclose(space);
+  H5Oclose(id);
+  return failed ? -1 : finish();
+}
+
+int EXPORT(h5c_compact)(double dataset) {
+  start();
+  hid_t id = open_at(dataset);
+  if (id < 0) return fail("the dataset cannot be opened");
+  size_t size = 0;
+  const void *bytes = h5c_compact_bytes(id, &size);
+  int failed = 0;
+  if (bytes) {
+    void *to = extend(size);
+    if (to) memcpy(to, bytes, size);
+  } else if (size) {
+    failed = fail("no compact data");
+  }
+  H5Oclose(id);
+  return failed ? -1 : finish();
+}
+
+/* --- built-in filters -------------------------------------------------------------------------------------------- */
+
+/* The input is copied: filters own their buffer and give it back grown or replaced. `flags` is H5Z_FLAG_REVERSE to
+ * decode, 0 to encode. The answer is what the filter returned. */
+int EXPORT(h5c_filter)(int id, uint32_t flags, const uint32_t *cd, uint32_t ncd, const void *in, uint32_t size,
+                       uint32_t room) {
+  start();
+  H5open();
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  const H5Z_class2_t *filter = h5c_builtin_filter(id);
+  if (!filter) return fail("not a filter of libhdf5's own");
+  size_t capacity = room > size ? room : size;
+  void *buffer = H5allocate_memory(capacity ? capacity : 1, false);
+  if (!buffer) return fail("out of memory");
+  memcpy(buffer, in, size);
+  size_t got = filter->filter(flags, ncd, cd, size, &capacity, &buffer);
+  int failed = 0;
+  if (got == 0 || got > capacity) {
+    failed = fail("the filter refused the data");
+  } else {
+    void *to = extend(got);
+    if (to) memcpy(to, buffer, got);
+  }
+  H5free_memory(buffer);
+  return failed ? -1 : finish();
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------------ */
+
+void *EXPORT(h5c_alloc)(uint32_t size) { return malloc(size ? size : 1); }
+void EXPORT(h5c_free)(void *p) { free(p); }
+const void *EXPORT(h5c_result)(void) { return answer; }
+uint32_t EXPORT(h5c_result_size)(void) { return (uint32_t)answer_size; }
+const char *EXPORT(h5c_error)(void) { return error_text; }

@@ -1,0 +1,17 @@
+/* Shared by the files of the shim: the file driver (vfd.c), the questions the host asks (h5c.c), and the two answers
+ * that need libhdf5's private headers (inside.c). */
+#ifndef H5C_SHIM_H
+#define H5C_SHIM_H
+
+#include "hdf5.h"
+
+/* Bytes in the file that this module instance reads. */
+extern double h5c_file_size;
+
+/* The bytes of an open compact dataset as stored; NULL for another layout. They live as long as the dataset is open. */
+const void *h5c_compact_bytes(hid_t dataset, size_t *size);
+
+/* libhdf5's own filter with this ID, or NULL. */
+const H5Z_class2_t *h5c_builtin_filter(int id);
+
+#endif
