@@ -1,0 +1,97 @@
+// One form of a dataset's values that every reader can agree on, for digests and comparison: little-endian, C order,
+// compounds packed in the order of their members; strings, opaque data and references as stored.
+
+import { H5zError } from '@h5z/core';
+import type { Datatype } from './types.js';
+
+/** `size` bytes at `from` of a stored element go to the result, reversed when `swap`. */
+interface Move {
+  from: number;
+  size: number;
+  swap: boolean;
+}
+
+/** More moves than this in one element would be a hostile datatype, not data. */
+const MAX_MOVES = 1 << 20;
+
+/** Bytes of one element in canonical form. Throws H5Z_E_UNSUPPORTED as {@link canonicalBytes} does. */
+export function canonicalSize(type: Datatype): number {
+  return movesOf(type).reduce((sum, move) => sum + move.size, 0);
+}
+
+/**
+ * `bytes`: whole elements as stored. Gives them in canonical form: the same array when nothing is to do, else a new one.
+ * Throws H5Z_E_UNSUPPORTED for variable-length data, whose values lie elsewhere in the file, and for VAX floats.
+ */
+export function canonicalBytes(bytes: Uint8Array, type: Datatype): Uint8Array {
+  const moves = movesOf(type);
+  const packed = moves.reduce((sum, move) => sum + move.size, 0);
+  const count = Math.floor(bytes.length / type.size);
+  const first = moves[0];
+  if (first !== undefined && moves.length === 1 && !first.swap && first.size === type.size) return bytes;
+  const out = new Uint8Array(count * packed);
+  let to = 0;
+  for (let element = 0; element < count; element++) {
+    const base = element * type.size;
+    for (const { from, size, swap } of moves) {
+      const at = base + from;
+      if (swap) for (let i = 0; i < size; i++) out[to + i] = bytes[at + size - 1 - i] as number;
+      else if (size <= 16) for (let i = 0; i < size; i++) out[to + i] = bytes[at + i] as number;
+      else out.set(bytes.subarray(at, at + size), to);
+      to += size;
+    }
+  }
+  return out;
+}
+
+function movesOf(type: Datatype): Move[] {
+  const moves: Move[] = [];
+  addMoves(type, 0, moves);
+  return moves;
+}
+
+function addMoves(type: Datatype, at: number, moves: Move[]): void {
+  switch (type.class) {
+    case 'integer':
+    case 'float':
+    case 'bitfield':
+    case 'time':
+      if (type.order === 'vax' || type.order === 'mixed') throw unsupported(`values in ${type.order} byte order`);
+      return push(moves, { from: at, size: type.size, swap: type.order === 'be' && type.size > 1 });
+    case 'enum':
+      return addMoves(type.base, at, moves);
+    case 'complex':
+      addMoves(type.base, at, moves);
+      return addMoves(type.base, at + type.base.size, moves);
+    case 'array': {
+      const count = type.dims.reduce((product, n) => product * n, 1);
+      if (count * type.base.size !== type.size || count > MAX_MOVES) throw unsupported('this array datatype');
+      for (let i = 0; i < count; i++) addMoves(type.base, at + i * type.base.size, moves);
+      return;
+    }
+    case 'compound':
+      for (const member of type.members) addMoves(member.type, at + member.offset, moves);
+      return;
+    case 'vlen':
+      throw unsupported('variable-length data');
+    case 'string':
+      if (type.variable) throw unsupported('variable-length strings');
+      return push(moves, { from: at, size: type.size, swap: false });
+    default:
+      return push(moves, { from: at, size: type.size, swap: false });
+  }
+}
+
+/** Appends, joining neighbours that are copied as they are. */
+function push(moves: Move[], move: Move): void {
+  const last = moves.at(-1);
+  if (last !== undefined && !last.swap && !move.swap && last.from + last.size === move.from) last.size += move.size;
+  else if (moves.length < MAX_MOVES) moves.push(move);
+  else throw unsupported('a datatype of over a million parts');
+}
+
+function unsupported(what: string): H5zError {
+  return new H5zError('H5Z_E_UNSUPPORTED', `${what} cannot be given as plain bytes`, {
+    remedy: 'read this dataset with a full HDF5 reader such as h5wasm or h5py',
+  });
+}

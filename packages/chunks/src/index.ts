@@ -1,0 +1,13 @@
+// @h5z/chunks: where the raw chunks of an HDF5 file lie, and what they decode to.
+//
+//   const file = await open('scan.h5');
+//   for (const dataset of file.datasets) console.log(dataset.path, dataset.info.filters, dataset.chunks.length);
+//   const values = canonicalBytes(await readAll(file.datasets[0], registry), file.datasets[0].info.type);
+
+export { canonicalBytes, canonicalSize } from './canonical.js';
+export { Dataset, H5File, MAX_CHUNK_BYTES, type OpenOptions, open, type Problem } from './file.js';
+export { HOST_FILTERS, hostCodec } from './host.js';
+export type { WasmInput } from './module.js';
+export { type CodecFinder, loadPipeline, type ReadOptions, readAll, readBands } from './read.js';
+export { bytesSource, fileSource, type Source } from './source.js';
+export type * from './types.js';

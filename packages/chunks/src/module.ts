@@ -1,0 +1,171 @@
+// The WebAssembly module h5c.wasm (packages/chunks/c) from JavaScript: loading, calling, and surviving its traps.
+// One instance reads one file. A trap loses the instance's stack, so the next call gets a new instance.
+
+import { H5zError } from '@h5z/core';
+import { fileSystem, type Source } from './source.js';
+
+/** The exports of packages/chunks/c/h5c.c, which explains them. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  _initialize(): void;
+  h5c_open(size: number): number;
+  h5c_links(group: number): number;
+  h5c_dataset(dataset: number): number;
+  h5c_chunks(dataset: number): number;
+  h5c_compact(dataset: number): number;
+  h5c_filter(id: number, flags: number, cd: number, ncd: number, data: number, size: number, room: number): number;
+  h5c_alloc(size: number): number;
+  h5c_free(address: number): void;
+  h5c_result(): number;
+  h5c_result_size(): number;
+  h5c_error(): number;
+}
+
+export type WasmInput = WebAssembly.Module | ArrayBuffer | Uint8Array | URL | Response;
+
+/** Instances whose memory grew beyond this are dropped after the call: WebAssembly memory cannot shrink. */
+const KEEP_BYTES = 256 * 1024 * 1024;
+
+const text = new TextDecoder();
+let shared: Promise<WebAssembly.Module> | undefined;
+
+/** The compiled module: from `input`, or from the file beside this package, once. */
+export function loadModule(input?: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
+  if (input !== undefined) return compile(input);
+  shared ??= compile(new URL('../wasm/h5c.wasm', import.meta.url));
+  shared.catch(() => {
+    shared = undefined;
+  });
+  return shared;
+}
+
+async function compile(input: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
+  try {
+    let given = await input;
+    if (given instanceof WebAssembly.Module) return given;
+    if (given instanceof URL) {
+      const fs = given.protocol === 'file:' ? fileSystem() : undefined;
+      given = fs ? fs.readFileSync(given) : await fetch(given);
+    }
+    if (given instanceof Response) {
+      if (!given.ok) throw new Error(`HTTP status ${given.status}`);
+      given = await given.arrayBuffer();
+    }
+    return await WebAssembly.compile(given as Uint8Array<ArrayBuffer>);
+  } catch (cause) {
+    throw new H5zError('H5Z_WASM_LOAD', `h5c.wasm of @h5z/chunks could not be loaded (${messageOf(cause)})`, { cause });
+  }
+}
+
+/** libhdf5 with at most one file open in it. */
+export class Hdf5 {
+  readonly #module: WebAssembly.Module;
+  readonly #source: Source | undefined;
+  #exports: Exports | undefined;
+  #root = -1;
+  /** What a read by the host threw: libhdf5 only learns that it failed. */
+  #readError: unknown;
+
+  constructor(module: WebAssembly.Module, source?: Source) {
+    this.#module = module;
+    this.#source = source;
+  }
+
+  /** Address of the root group. */
+  root(): number {
+    this.#call(() => 0);
+    return this.#root;
+  }
+
+  links(group: number): unknown {
+    return JSON.parse(text.decode(this.#call((x) => x.h5c_links(group))));
+  }
+
+  dataset(dataset: number): unknown {
+    return JSON.parse(text.decode(this.#call((x) => x.h5c_dataset(dataset))));
+  }
+
+  /** Records of rank + 3 numbers: offsets, address, size, filter mask. */
+  chunks(dataset: number): Float64Array {
+    const bytes = this.#call((x) => x.h5c_chunks(dataset));
+    return new Float64Array(bytes.buffer, 0, bytes.length / 8);
+  }
+
+  compact(dataset: number): Uint8Array {
+    return this.#call((x) => x.h5c_compact(dataset));
+  }
+
+  /** One call of a built-in filter; `room` is how large the result is expected to be. */
+  filter(id: number, flags: number, cd: Uint32Array, data: Uint8Array, room: number): Uint8Array {
+    return this.#call((x) => {
+      const words = copyIn(x, new Uint8Array(cd.buffer, cd.byteOffset, cd.byteLength));
+      const input = copyIn(x, data);
+      const result = x.h5c_filter(id, flags, words, cd.length, input, data.length, room);
+      x.h5c_free(words);
+      x.h5c_free(input);
+      return result;
+    });
+  }
+
+  /** Runs one question and copies its answer. */
+  #call(work: (x: Exports) => number): Uint8Array<ArrayBuffer> {
+    this.#readError = undefined;
+    try {
+      this.#exports ??= this.#start();
+      const x = this.#exports;
+      if (work(x) < 0) throw this.#failure(x);
+      const at = x.h5c_result() >>> 0;
+      const answer = new Uint8Array(x.memory.buffer, at, x.h5c_result_size() >>> 0).slice();
+      if (x.memory.buffer.byteLength > KEEP_BYTES) this.#exports = undefined;
+      return answer;
+    } catch (cause) {
+      if (cause instanceof H5zError) throw cause;
+      this.#exports = undefined;
+      throw new H5zError('H5Z_E_INTERNAL', `libhdf5 gave up (${messageOf(cause)})`, {
+        cause,
+        remedy: 'the file is damaged in a way libhdf5 does not expect: restore it from a copy, or report it',
+      });
+    }
+  }
+
+  #start(): Exports {
+    let x: Exports | undefined;
+    const h5z_read = (offset: number, size: number, to: number): number => {
+      try {
+        if (x === undefined || this.#source === undefined) return -1;
+        this.#source.readInto(offset, new Uint8Array(x.memory.buffer, to >>> 0, size >>> 0));
+        return 0;
+      } catch (error) {
+        this.#readError = error;
+        return -1;
+      }
+    };
+    const instance = new WebAssembly.Instance(this.#module, { h5z: { h5z_read } });
+    x = instance.exports as unknown as Exports;
+    x._initialize();
+    if (this.#source !== undefined) {
+      this.#root = x.h5c_open(this.#source.size);
+      if (this.#root < 0) throw this.#failure(x);
+    }
+    return x;
+  }
+
+  #failure(x: Exports): unknown {
+    if (this.#readError !== undefined) return this.#readError;
+    const bytes = new Uint8Array(x.memory.buffer, x.h5c_error() >>> 0);
+    const reason = text.decode(bytes.slice(0, Math.min(bytes.indexOf(0), 1024)));
+    if (reason === 'out of memory') return new H5zError('H5Z_E_MEMORY', 'libhdf5 ran out of memory');
+    return new H5zError('H5Z_E_CORRUPT', `libhdf5: ${reason}`, { remedy: 'restore the file from a copy' });
+  }
+}
+
+function copyIn(x: Exports, bytes: Uint8Array): number {
+  const at = x.h5c_alloc(bytes.length) >>> 0;
+  if (at === 0) throw new H5zError('H5Z_E_MEMORY', `no room for ${bytes.length} bytes`);
+  new Uint8Array(x.memory.buffer, at, bytes.length).set(bytes);
+  return at;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

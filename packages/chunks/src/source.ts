@@ -1,0 +1,87 @@
+// Where a file's bytes come from: memory anywhere, a file descriptor in Node. Nothing here imports Node by name, so
+// that bundlers for browsers have nothing to trip over.
+
+import { H5zError } from '@h5z/core';
+
+/** Random access to a file. */
+export interface Source {
+  /** For messages. */
+  readonly name: string;
+  readonly size: number;
+  /** Copies bytes from `offset` into `to`, all of them or an error. */
+  readInto(offset: number, to: Uint8Array): void;
+  close(): void;
+}
+
+type FileSystem = typeof import('node:fs');
+
+/** Bytes in memory as a source. They are not copied: do not change them while the file is open. */
+export function bytesSource(bytes: Uint8Array, name: string): Source {
+  return {
+    name,
+    size: bytes.length,
+    readInto(offset, to) {
+      if (offset + to.length > bytes.length) throw shortRead(name, offset, to.length);
+      to.set(bytes.subarray(offset, offset + to.length));
+    },
+    close() {},
+  };
+}
+
+/** A file on disk as a source; it stays open until `close`. */
+export function fileSource(path: string): Source {
+  const fs = fileSystem();
+  if (fs === undefined) {
+    throw new H5zError('H5Z_FILE', `there is no file system here to open ${path} from`, {
+      remedy: "pass the file's bytes",
+    });
+  }
+  let fd: number;
+  let size: number;
+  try {
+    fd = fs.openSync(path, 'r');
+  } catch (cause) {
+    throw new H5zError('H5Z_FILE', `${path} cannot be opened (${reason(cause)})`, { cause });
+  }
+  try {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw new Error('not a regular file');
+    size = stat.size;
+  } catch (cause) {
+    fs.closeSync(fd);
+    throw new H5zError('H5Z_FILE', `${path} cannot be opened (${reason(cause)})`, { cause });
+  }
+  let open = true;
+  return {
+    name: path,
+    size,
+    readInto(offset, to) {
+      let done = 0;
+      while (done < to.length) {
+        const got = fs.readSync(fd, to, done, to.length - done, offset + done);
+        if (got === 0) throw shortRead(path, offset, to.length);
+        done += got;
+      }
+    },
+    close() {
+      if (open) fs.closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+/** node:fs where there is one; found without an import, which bundlers would have to resolve. */
+export function fileSystem(): FileSystem | undefined {
+  if (typeof process !== 'object' || typeof process.getBuiltinModule !== 'function') return undefined;
+  return process.getBuiltinModule('node:fs');
+}
+
+function shortRead(name: string, offset: number, length: number): H5zError {
+  return new H5zError('H5Z_E_CORRUPT', `${name} ends before byte ${offset + length}`, {
+    remedy: 'the file is cut short: copy it again',
+  });
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/^[A-Z]+: /, '').replace(/, .*/, '') : String(cause);
+}
