@@ -5,7 +5,7 @@
 //   const values = canonicalBytes(await readAll(file.datasets[0], registry), file.datasets[0].info.type);
 
 export { canonicalBytes, canonicalSize } from './canonical.js';
-export { Dataset, H5File, MAX_CHUNK_BYTES, type OpenOptions, open, type Problem } from './file.js';
+export { type Dataset, type H5File, MAX_CHUNK_BYTES, type OpenOptions, open, type Problem } from './file.js';
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { WasmInput } from './module.js';
 export { type CodecFinder, loadPipeline, type ReadOptions, readAll, readBands } from './read.js';

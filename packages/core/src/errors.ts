@@ -91,6 +91,10 @@ export const HOST_ERRORS = {
     text: 'this variant can only decode',
     remedy: 'load the filter with { encode: true }',
   },
+  H5Z_FILE: {
+    text: 'a file or an object in it cannot be opened',
+    remedy: 'check the path',
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type FilterErrorCode = keyof typeof FILTER_ERRORS;
