@@ -280,7 +280,15 @@ static int put_type(hid_t type, int depth) {
       put_bits(type);
       putf(",\"signed\":%s", H5Tget_sign(type) == H5T_SGN_2 ? "true" : "false");
       break;
-    case H5T_FLOAT:
+    case H5T_FLOAT: {
+      size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
+      if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0) return -1;
+      put_bits(type);
+      putf(",\"signAt\":%zu,\"exponent\":[%zu,%zu],\"mantissa\":[%zu,%zu],\"bias\":%zu,\"implied\":%s", sign, exponent,
+           exponent_bits, mantissa, mantissa_bits, H5Tget_ebias(type),
+           H5Tget_norm(type) == H5T_NORM_IMPLIED ? "true" : "false");
+      break;
+    }
     case H5T_TIME:
     case H5T_BITFIELD: put_bits(type); break;
     case H5T_STRING: {
@@ -433,7 +441,7 @@ int EXPORT(h5c_dataset)(double dataset) {
   start();
   hid_t id = open_at(dataset);
   if (id < 0) return fail("the dataset cannot be opened");
-  hid_t type = H5Dget_type(id), dcpl = H5Dget_create_plist(id);
+  hid_t type = h5c_stored_type(id), dcpl = H5Dget_create_plist(id);
   int good = type >= 0 && dcpl >= 0;
   put("{\"type\":");
   good = good && put_type(type, 0) >= 0 && put_space(id) >= 0 && put_layout(id, dcpl) >= 0 &&

@@ -1,4 +1,4 @@
-/* Shared by the files of the shim: the file driver (vfd.c), the questions the host asks (h5c.c), and the two answers
+/* Shared by the files of the shim: the file driver (vfd.c), the questions the host asks (h5c.c), and the answers
  * that need libhdf5's private headers (inside.c). */
 #ifndef H5C_SHIM_H
 #define H5C_SHIM_H
@@ -10,6 +10,9 @@ extern double h5c_file_size;
 
 /* The bytes of an open compact dataset as stored; NULL for another layout. They live as long as the dataset is open. */
 const void *h5c_compact_bytes(hid_t dataset, size_t *size);
+
+/* A copy of an open dataset's datatype with the sizes that lie in the file; the caller closes it. */
+hid_t h5c_stored_type(hid_t dataset);
 
 /* libhdf5's own filter with this ID, or NULL. */
 const H5Z_class2_t *h5c_builtin_filter(int id);

@@ -1,14 +1,17 @@
 // One form of a dataset's values that every reader can agree on, for digests and comparison: little-endian, C order,
-// compounds packed in the order of their members; strings, opaque data and references as stored.
+// compounds packed in the order of their members; strings, opaque data and references as stored. Numbers that use only
+// part of their bits (12 significant bits in two bytes, a 20-bit float) become ordinary numbers of the same size, as
+// every reader's memory types do.
 
 import { H5zError } from '@h5z/core';
-import type { Datatype } from './types.js';
+import type { Datatype, FloatType, IntegerType } from './types.js';
 
-/** `size` bytes at `from` of a stored element go to the result, reversed when `swap`. */
+/** `size` bytes at `from` of a stored element go to the result, reversed when `swap`, then widened by `widen`. */
 interface Move {
   from: number;
   size: number;
   swap: boolean;
+  widen?: (bits: bigint) => bigint;
 }
 
 /** More moves than this in one element would be a hostile datatype, not data. */
@@ -28,16 +31,17 @@ export function canonicalBytes(bytes: Uint8Array, type: Datatype): Uint8Array {
   const packed = moves.reduce((sum, move) => sum + move.size, 0);
   const count = Math.floor(bytes.length / type.size);
   const first = moves[0];
-  if (first !== undefined && moves.length === 1 && !first.swap && first.size === type.size) return bytes;
+  if (first !== undefined && moves.length === 1 && plain(first) && first.size === type.size) return bytes;
   const out = new Uint8Array(count * packed);
   let to = 0;
   for (let element = 0; element < count; element++) {
     const base = element * type.size;
-    for (const { from, size, swap } of moves) {
+    for (const { from, size, swap, widen } of moves) {
       const at = base + from;
       if (swap) for (let i = 0; i < size; i++) out[to + i] = bytes[at + size - 1 - i] as number;
       else if (size <= 16) for (let i = 0; i < size; i++) out[to + i] = bytes[at + i] as number;
       else out.set(bytes.subarray(at, at + size), to);
+      if (widen) storeBits(out, to, size, widen(loadBits(out, to, size)));
       to += size;
     }
   }
@@ -53,7 +57,14 @@ function movesOf(type: Datatype): Move[] {
 function addMoves(type: Datatype, at: number, moves: Move[]): void {
   switch (type.class) {
     case 'integer':
-    case 'float':
+    case 'float': {
+      if (type.order === 'vax' || type.order === 'mixed') throw unsupported(`numbers in ${type.order} byte order`);
+      const move: Move = { from: at, size: type.size, swap: type.order === 'be' && type.size > 1 };
+      const partial = type.precision < type.size * 8;
+      if (partial && type.class === 'integer') move.widen = integerWidener(type);
+      else if (partial && (type.size === 4 || type.size === 8)) move.widen = floatWidener(type as FloatType);
+      return push(moves, move);
+    }
     case 'bitfield':
     case 'time':
       if (type.order === 'vax' || type.order === 'mixed') throw unsupported(`values in ${type.order} byte order`);
@@ -82,10 +93,53 @@ function addMoves(type: Datatype, at: number, moves: Move[]): void {
   }
 }
 
+function integerWidener({ size, precision, offset, signed }: IntegerType): (bits: bigint) => bigint {
+  const asValue = signed ? BigInt.asIntN : BigInt.asUintN;
+  return (bits) => BigInt.asUintN(size * 8, asValue(precision, bits >> BigInt(offset)));
+}
+
+/** Any binary float of at most 64 bits to IEEE 754 of the same size, rounding to nearest where it has more digits. */
+function floatWidener(type: FloatType): (bits: bigint) => bigint {
+  const [exponentAt, exponentBits] = type.exponent;
+  const [mantissaAt, mantissaBits] = type.mantissa;
+  const top = 2 ** exponentBits - 1;
+  const view = new DataView(new ArrayBuffer(8));
+  return (bits) => {
+    const sign = (bits >> BigInt(type.signAt)) & 1n ? -1 : 1;
+    const exponent = Number(BigInt.asUintN(exponentBits, bits >> BigInt(exponentAt)));
+    const fraction = Number(BigInt.asUintN(mantissaBits, bits >> BigInt(mantissaAt))) * 2 ** -mantissaBits;
+    let value: number;
+    if (type.implied && exponent === top) value = fraction === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
+    else if (!type.implied) value = fraction * 2 ** (exponent - type.bias);
+    else if (exponent === 0) value = fraction * 2 ** (1 - type.bias);
+    else value = (1 + fraction) * 2 ** (exponent - type.bias);
+    if (type.size === 4) {
+      view.setFloat32(0, sign * value);
+      return BigInt(view.getUint32(0));
+    }
+    view.setFloat64(0, sign * value);
+    return view.getBigUint64(0);
+  };
+}
+
+function loadBits(bytes: Uint8Array, at: number, size: number): bigint {
+  let bits = 0n;
+  for (let i = size - 1; i >= 0; i--) bits = (bits << 8n) | BigInt(bytes[at + i] as number);
+  return bits;
+}
+
+function storeBits(bytes: Uint8Array, at: number, size: number, bits: bigint): void {
+  for (let i = 0, rest = bits; i < size; i++, rest >>= 8n) bytes[at + i] = Number(rest & 0xffn);
+}
+
+function plain(move: Move): boolean {
+  return !move.swap && !move.widen;
+}
+
 /** Appends, joining neighbours that are copied as they are. */
 function push(moves: Move[], move: Move): void {
   const last = moves.at(-1);
-  if (last !== undefined && !last.swap && !move.swap && last.from + last.size === move.from) last.size += move.size;
+  if (last !== undefined && plain(last) && plain(move) && last.from + last.size === move.from) last.size += move.size;
   else if (moves.length < MAX_MOVES) moves.push(move);
   else throw unsupported('a datatype of over a million parts');
 }

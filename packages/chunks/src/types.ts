@@ -6,7 +6,7 @@ import type { PipelineStage } from '@h5z/core';
 export type ByteOrder = 'le' | 'be' | 'vax' | 'mixed' | 'none';
 
 interface TypeBase {
-  /** Bytes of one element as stored (a variable-length element: of its heap reference in memory). */
+  /** Bytes of one element as stored (a variable-length element: of its reference to the heap). */
   readonly size: number;
 }
 
@@ -22,8 +22,20 @@ export interface IntegerType extends TypeBase, Bits {
   readonly signed: boolean;
 }
 
+export interface FloatType extends TypeBase, Bits {
+  readonly class: 'float';
+  /** Bit position of the sign, counted from the least significant bit like all of these. */
+  readonly signAt: number;
+  /** First bit and number of bits. */
+  readonly exponent: readonly [number, number];
+  readonly mantissa: readonly [number, number];
+  readonly bias: number;
+  /** True: the mantissa's leading one is not stored, as in IEEE 754. */
+  readonly implied: boolean;
+}
+
 export interface BitsType extends TypeBase, Bits {
-  readonly class: 'float' | 'time' | 'bitfield';
+  readonly class: 'time' | 'bitfield';
 }
 
 export interface StringType extends TypeBase {
@@ -73,6 +85,7 @@ export interface ArrayType extends TypeBase {
 
 export type Datatype =
   | IntegerType
+  | FloatType
   | BitsType
   | StringType
   | OpaqueType
