@@ -63,17 +63,21 @@ function addMoves(type: Datatype, at: number, moves: Move[]): void {
       const partial = type.precision < type.size * 8;
       if (partial && type.class === 'integer') move.widen = integerWidener(type);
       else if (partial && (type.size === 4 || type.size === 8)) move.widen = floatWidener(type as FloatType);
-      return push(moves, move);
+      push(moves, move);
+      return;
     }
     case 'bitfield':
     case 'time':
       if (type.order === 'vax' || type.order === 'mixed') throw unsupported(`values in ${type.order} byte order`);
-      return push(moves, { from: at, size: type.size, swap: type.order === 'be' && type.size > 1 });
+      push(moves, { from: at, size: type.size, swap: type.order === 'be' && type.size > 1 });
+      return;
     case 'enum':
-      return addMoves(type.base, at, moves);
+      addMoves(type.base, at, moves);
+      return;
     case 'complex':
       addMoves(type.base, at, moves);
-      return addMoves(type.base, at + type.base.size, moves);
+      addMoves(type.base, at + type.base.size, moves);
+      return;
     case 'array': {
       const count = type.dims.reduce((product, n) => product * n, 1);
       if (count * type.base.size !== type.size || count > MAX_MOVES) throw unsupported('this array datatype');
@@ -87,9 +91,11 @@ function addMoves(type: Datatype, at: number, moves: Move[]): void {
       throw unsupported('variable-length data');
     case 'string':
       if (type.variable) throw unsupported('variable-length strings');
-      return push(moves, { from: at, size: type.size, swap: false });
+      push(moves, { from: at, size: type.size, swap: false });
+      return;
     default:
-      return push(moves, { from: at, size: type.size, swap: false });
+      push(moves, { from: at, size: type.size, swap: false });
+      return;
   }
 }
 

@@ -1,6 +1,6 @@
 // An HDF5 file as a list of datasets whose stored bytes can be had: open() -> H5File -> Dataset -> chunks.
 
-import { H5zError } from '@h5z/core';
+import { H5zError, isH5zError } from '@h5z/core';
 import { Hdf5, loadModule, type WasmInput } from './module.js';
 import { bytesSource, fileSource, type Source } from './source.js';
 import type { Chunk, DatasetInfo, Link } from './types.js';
@@ -263,6 +263,11 @@ export class Dataset {
     return new H5zError(code, `${this.file.name}: ${this.path}: ${problem}`, options);
   }
 
+  /** @internal The same error with file and dataset named. */
+  explain(error: unknown): unknown {
+    return inFile(error, this.file.name, this.path);
+  }
+
   #read(address: number, length: number, what: string): Uint8Array {
     if (address + length > this.file.size) {
       const problem = `${what} lies at ${address}, ${length} bytes long, but the file ends at ${this.file.size}`;
@@ -295,7 +300,7 @@ export class Dataset {
 
 /** The same error with file and object named. */
 function inFile(error: unknown, file: string, path?: string): H5zError {
-  if (!(error instanceof H5zError)) throw error;
+  if (!isH5zError(error)) throw error;
   const [problem = '', ...remedy] = error.message.split('; ');
   const place = path === undefined ? file : `${file}: ${path}`;
   if (problem.startsWith(place)) return error;

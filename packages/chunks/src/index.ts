@@ -8,6 +8,6 @@ export { canonicalBytes, canonicalSize } from './canonical.js';
 export { type Dataset, type H5File, MAX_CHUNK_BYTES, type OpenOptions, open, type Problem } from './file.js';
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { WasmInput } from './module.js';
-export { type CodecFinder, loadPipeline, type ReadOptions, readAll, readBands } from './read.js';
+export { loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
 export { bytesSource, fileSource, type Source } from './source.js';
 export type * from './types.js';

@@ -1,14 +1,22 @@
 // A dataset's values from its chunks: find, decode, clip, place; fill where nothing was written. Works in bands (all
 // elements of one row of chunks along the first dimension), so that a digest of a large dataset needs little memory.
 
-import { type Codec, createPipeline, H5zError, type Pipeline, type PipelineStage } from '@h5z/core';
+import {
+  type Codec,
+  createPipeline,
+  H5zError,
+  type LoadedStage,
+  type LoadOptions,
+  type Pipeline,
+  type PipelineStage,
+} from '@h5z/core';
 import type { Dataset } from './file.js';
 import { hostCodec } from './host.js';
 import type { Chunk } from './types.js';
 
-/** Finds codecs by filter ID: a Registry of @h5z/registry is one. */
-export interface CodecFinder {
-  load(id: number): Promise<Codec>;
+/** Loads pipelines by filter ID: a Registry of @h5z/registry is one. */
+export interface PipelineFinder {
+  pipeline(stages: readonly PipelineStage[], options?: LoadOptions): Promise<Pipeline>;
 }
 
 export interface ReadOptions {
@@ -21,27 +29,45 @@ const MAX_BAND_BYTES = 0x7fffffff;
 /** Contiguous data are given in pieces of about this size. */
 const PIECE_BYTES = 64 * 1024 * 1024;
 
-/** The dataset's pipeline, loaded: libhdf5's own filters as `host`, every other through `codecs`. */
-export async function loadPipeline(dataset: Dataset, codecs?: CodecFinder): Promise<Pipeline> {
-  const stages = [];
-  for (const stage of dataset.info.filters) stages.push({ ...stage, codec: await codecFor(stage, codecs) });
-  return createPipeline(stages);
+/**
+ * The dataset's pipeline, loaded: libhdf5's own filters as `host`, every other through `registry`, with `options`.
+ * Throws what the registry throws for a filter that is not there; H5Z_MISSING_FILTER without a registry.
+ */
+export async function loadPipeline(
+  dataset: Dataset,
+  registry?: PipelineFinder,
+  options?: LoadOptions,
+): Promise<Pipeline> {
+  const { filters } = dataset.info;
+  const hosts = await Promise.all(filters.map((stage) => hostCodec(stage.id)));
+  const others = filters.filter((_, i) => hosts[i] === undefined);
+  if (others.length > 0 && registry === undefined) {
+    const names = others.map(({ id, name }) => (name ? `${id} (${name})` : String(id)));
+    throw dataset.error(
+      'H5Z_MISSING_FILTER',
+      `it is filtered with ${names.join(', ')}`,
+      'pass a registry that has this',
+    );
+  }
+  try {
+    const loaded = others.length > 0 ? ((await registry?.pipeline(others, options))?.stages ?? []) : [];
+    const rest = [...loaded];
+    return createPipeline(filters.map((stage, i) => ({ ...stage, codec: hosts[i] ?? next(rest) })));
+  } catch (error) {
+    throw dataset.explain(error);
+  }
 }
 
-async function codecFor(stage: PipelineStage, codecs: CodecFinder | undefined): Promise<Codec> {
-  const host = await hostCodec(stage.id);
-  if (host) return host;
-  if (codecs) return codecs.load(stage.id);
-  const name = stage.name ? ` (${stage.name})` : '';
-  throw new H5zError('H5Z_MISSING_FILTER', `the dataset is filtered with ${stage.id}${name}`, {
-    remedy: 'pass a registry that has this filter',
-  });
+function next(rest: LoadedStage[]): Codec {
+  const stage = rest.shift();
+  if (stage === undefined) throw new H5zError('H5Z_E_INTERNAL', 'the registry left out a stage of the pipeline');
+  return stage.codec;
 }
 
 /** All values of the dataset, C order, in stored form (see canonicalBytes). For data of up to 2 GiB. */
 export async function readAll(
   dataset: Dataset,
-  codecs?: CodecFinder | Pipeline,
+  filters?: PipelineFinder | Pipeline,
   options: ReadOptions = {},
 ): Promise<Uint8Array> {
   if (dataset.byteLength > MAX_BAND_BYTES) {
@@ -50,7 +76,7 @@ export async function readAll(
   }
   const whole = new Uint8Array(dataset.byteLength);
   let at = 0;
-  for await (const band of readBands(dataset, codecs, options)) {
+  for await (const band of readBands(dataset, filters, options)) {
     whole.set(band, at);
     at += band.length;
   }
@@ -63,7 +89,7 @@ export async function readAll(
  */
 export async function* readBands(
   dataset: Dataset,
-  codecs?: CodecFinder | Pipeline,
+  filters?: PipelineFinder | Pipeline,
   options: ReadOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (dataset.elements === 0) return;
@@ -71,7 +97,7 @@ export async function* readBands(
     yield* readPieces(dataset);
     return;
   }
-  const pipeline = codecs !== undefined && 'stages' in codecs ? codecs : await loadPipeline(dataset, codecs);
+  const pipeline = filters !== undefined && 'stages' in filters ? filters : await loadPipeline(dataset, filters);
   const { shape } = dataset.info;
   const chunk = dataset.info.chunk as readonly number[];
   if (chunk.length !== shape.length || chunk.some((n) => n < 1)) {
