@@ -53,7 +53,7 @@ function loadAddon(platform: string): Addon {
   const path = fileURLToPath(new URL(`../prebuilds/${platform}/h5z_native.node`, import.meta.url));
   if (!existsSync(path)) {
     throw new H5zError('H5Z_NO_PLATFORM', `@h5z/native has no prebuilt addon for ${platform} (looked for ${path})`, {
-      remedy: 'use the WebAssembly variant, or build the addon with npx cmake-js compile in its folder',
+      remedy: 'use the WebAssembly variant, or build the addon from the repository (docs/architecture.md)',
       details: { platform, path },
     });
   }

@@ -52,16 +52,16 @@ export class NativeCodec implements Codec {
 
   decodeInto(chunk: Uint8Array, out: Uint8Array, options?: DecodeOptions): number {
     const size = options?.size;
-    const room = size !== undefined && size < out.length ? out.subarray(0, size) : out;
+    const room = size !== undefined && size < out?.length ? out.subarray(0, size) : out;
     const n = this.#addon.decodeInto(this.#handle, chunk, room, wordsOf(options?.cdValues));
-    if (n < 0) throw this.#error(n, 'decode', { bytes: chunk.length, size: room.length });
+    if (n < 0) throw this.#error(n, 'decode', chunk, { size: room?.length });
     return n;
   }
 
   decodedSize(chunk: Uint8Array, cdValues?: CdValues): number | undefined {
     const size = this.#addon.decodedSize(this.#handle, chunk, wordsOf(cdValues));
     if (size === SIZE_UNKNOWN) return undefined;
-    if (size < 0) throw this.#error(size, 'read the header of a chunk', { bytes: chunk.length });
+    if (size < 0) throw this.#error(size, 'read the header of a chunk', chunk);
     return size;
   }
 
@@ -74,14 +74,14 @@ export class NativeCodec implements Codec {
   encodeInto(data: Uint8Array, out: Uint8Array, options?: EncodeOptions): number {
     if (!this.canEncode) throw this.#readOnly();
     const n = this.#addon.encodeInto(this.#handle, data, out, wordsOf(options?.cdValues));
-    if (n < 0) throw this.#error(n, 'encode', { bytes: data.length, size: out.length });
+    if (n < 0) throw this.#error(n, 'encode', data, { size: out?.length });
     return n;
   }
 
   encodeBound(size: number, cdValues?: CdValues): number {
     if (!this.canEncode) throw this.#readOnly();
     const bound = this.#addon.encodeBound(this.#handle, size, wordsOf(cdValues));
-    if (bound < 0) throw this.#error(bound, 'bound', { size });
+    if (bound < 0) throw this.#error(bound, 'bound', undefined, { size });
     return bound;
   }
 
@@ -89,7 +89,7 @@ export class NativeCodec implements Codec {
     if (!this.canEncode) throw this.#readOnly();
     const stored = new Uint32Array(MAX_CD_VALUES);
     const n = this.#addon.derive(this.#handle, wordsOf(client), datasetStruct(dataset), stored);
-    if (n < 0) throw this.#error(n, 'derive cd_values', { client: Array.from(client) });
+    if (n < 0) throw this.#error(n, 'derive cd_values', undefined, { client: Array.from(client) });
     return stored.slice(0, n);
   }
 
@@ -126,15 +126,16 @@ export class NativeCodec implements Codec {
       if (size !== undefined) return { first: size, last: 0, limit };
       return { first: Math.min(limit, 4 * chunk.length + 4096), last: limit, limit };
     }
-    if (claimed < 0) throw this.#error(claimed, 'decode', { bytes: chunk.length });
-    if (claimed > limit) throw this.#error(E_OUTPUT, 'decode', { bytes: chunk.length, claimed, size: limit });
+    if (claimed < 0) throw this.#error(claimed, 'decode', chunk);
+    if (claimed > limit) throw this.#error(E_OUTPUT, 'decode', chunk, { claimed, size: limit });
     return { first: claimed, last: 0, limit };
   }
 
   #bound(data: Uint8Array, cd: Words): number {
     if (!this.canEncode) throw this.#readOnly();
+    if (!ArrayBuffer.isView(data) || typeof data.length !== 'number') throw this.#error(NOT_BYTES, 'encode');
     const bound = this.#addon.encodeBound(this.#handle, data.length, cd);
-    if (bound < 0) throw this.#error(bound, 'encode', { bytes: data.length });
+    if (bound < 0) throw this.#error(bound, 'encode', data);
     return bound;
   }
 
@@ -149,11 +150,13 @@ export class NativeCodec implements Codec {
 
   #take(out: Uint8Array, n: number, doing: string, input: Uint8Array): Uint8Array {
     if (n === out.length) return out;
-    if (n < 0) throw this.#error(n, doing, { bytes: input.length, size: out.length });
+    if (n < 0) throw this.#error(n, doing, input, { size: out.length });
     return out.slice(0, n);
   }
 
-  #error(code: number, doing: string, details: Record<string, unknown>): H5zError {
+  /** `input` may be anything here: the addon found out what it is. */
+  #error(code: number, doing: string, input?: Uint8Array, facts: Record<string, unknown> = {}): H5zError {
+    const details = { ...facts, bytes: input?.length };
     if (code === NOT_BYTES || code === DETACHED) {
       const problem =
         code === DETACHED ? 'the buffer of an argument was transferred away' : 'an argument is no Uint8Array';

@@ -264,10 +264,12 @@ class Job final : public Napi::AsyncWorker {
     int64_t error = in.error ? in.error : out.error;
     if (!a.filter) error = H5Z_E_INTERNAL;
     if (!error && !copy) error = H5Z_E_MEMORY;
+    napi_value promise;
+    napi_deferred deferred;
+    if (napi_create_promise(a.env, &deferred, &promise) != napi_ok) return Napi::Value();
     if (error) {
-      auto deferred = Napi::Promise::Deferred::New(a.env);
-      deferred.Resolve(Number(a.env, error));
-      return deferred.Promise();
+      napi_resolve_deferred(a.env, deferred, Number(a.env, error));
+      return Napi::Value(a.env, promise);
     }
     if (cd_bytes) std::memcpy(copy.get(), cd.data, cd_bytes);
     std::memcpy(copy.get() + cd_bytes, in.data, in.size);
@@ -275,24 +277,30 @@ class Job final : public Napi::AsyncWorker {
     in.data = copy.get() + cd_bytes;
     auto* job = new Job(a.env, way, a.filter, cd, in, out, std::move(copy));
     job->keep_out_ = Napi::Persistent(Napi::Object(a.env, a.value[2]));
-    Napi::Promise promise = job->deferred_.Promise();
+    job->deferred_ = deferred;
     Submit(job);
-    return promise;
+    return Napi::Value(a.env, promise);
   }
 
  private:
   Job(Napi::Env env, Way way, const h5z_filter* filter, Words cd, Bytes in, Bytes out,
       std::unique_ptr<uint8_t, Free> copy)
-      : Napi::AsyncWorker(env, "h5z"), deferred_(Napi::Promise::Deferred::New(env)), way_(way), filter_(filter),
-        cd_(cd), in_(in), out_(out), copy_(std::move(copy)) {}
+      : Napi::AsyncWorker(env, "h5z"), way_(way), filter_(filter), cd_(cd), in_(in), out_(out),
+        copy_(std::move(copy)) {}
 
   static void Submit(Job* job) { job->Queue(); }
 
   void Execute() override { result_ = Run(way_, filter_, cd_, in_, out_); }
-  void OnOK() override { deferred_.Resolve(Number(Env(), result_)); }
-  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
-  Napi::Promise::Deferred deferred_;
+  // Plain calls whose failure is ignored: in a worker thread that is being terminated no JavaScript may run any more.
+  void OnOK() override {
+    napi_value n;
+    if (napi_create_double(Env(), static_cast<double>(result_), &n) == napi_ok) {
+      napi_resolve_deferred(Env(), deferred_, n);
+    }
+  }
+
+  napi_deferred deferred_ = nullptr;
   Way way_;
   const h5z_filter* filter_;
   Words cd_;
