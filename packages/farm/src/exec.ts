@@ -105,7 +105,13 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
     if (owner > 0 && !alive(owner)) {
       // Renaming first makes sure that of two waiters only one removes it, and never a fresh lock.
       const stale = `${path}.${randomBytes(4).toString('hex')}`;
-      if (await rename(path, stale).then(() => true, () => false)) await rm(stale, { force: true });
+      if (
+        await rename(path, stale).then(
+          () => true,
+          () => false,
+        )
+      )
+        await rm(stale, { force: true });
       continue;
     }
     if (round % 60 === 10) say(`waiting for another farm (process ${owner}) that holds ${path}`);

@@ -57,7 +57,11 @@ function parse(command: Command, argv: readonly string[]): Arguments {
     positionals,
     flag: (name) => values[name] === true,
     text: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
-    list: (name) => [values[name] ?? []].flat().flatMap((value) => String(value).split(',')).filter(Boolean),
+    list: (name) =>
+      [values[name] ?? []]
+        .flat()
+        .flatMap((value) => String(value).split(','))
+        .filter(Boolean),
   };
 }
 

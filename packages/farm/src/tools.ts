@@ -29,7 +29,8 @@ export async function versionOf(program: string, args: readonly string[] = ['--v
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 function needsNetwork(what: string): void {
-  if (offline()) throw new FarmError(`H5Z_OFFLINE is set and ${what} is not in the cache. Run ./farm fetch with a network first.`);
+  if (offline())
+    throw new FarmError(`H5Z_OFFLINE is set and ${what} is not in the cache. Run ./farm fetch with a network first.`);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- apt
@@ -37,9 +38,14 @@ function needsNetwork(what: string): void {
 /** Which of these Debian packages are not installed. */
 export async function missingApt(packages: readonly string[]): Promise<string[]> {
   if ((await which('dpkg-query')) === undefined) return [...packages];
-  const query = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], { allowFailure: true });
+  const query = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], {
+    allowFailure: true,
+  });
   const installed = new Set(
-    query.stdout.split('\n').filter((line) => line.endsWith(' installed')).map((line) => line.split(' ')[0]),
+    query.stdout
+      .split('\n')
+      .filter((line) => line.endsWith(' installed'))
+      .map((line) => line.split(' ')[0]),
   );
   return packages.filter((name) => !installed.has(name));
 }
@@ -50,7 +56,9 @@ export async function ensureApt(packages: readonly string[]): Promise<void> {
   if (absent.length === 0) return;
   const command = `apt-get install -y --no-install-recommends ${absent.join(' ')}`;
   if ((await which('apt-get')) === undefined)
-    throw new FarmError(`needs ${absent.join(', ')} (Debian's names), and this machine has no apt-get. Install them by its own package manager.`);
+    throw new FarmError(
+      `needs ${absent.join(', ')} (Debian's names), and this machine has no apt-get. Install them by its own package manager.`,
+    );
   if (!isRoot()) throw new FarmError(`needs Debian packages that only root can install. Run: sudo ${command}`);
   needsNetwork(`the Debian package ${absent[0]}`);
   await withLock(join(CACHE, 'apt.lock'), () =>
@@ -68,6 +76,8 @@ export async function ensureApt(packages: readonly string[]): Promise<void> {
 
 interface AptSource {
   readonly uri: string;
+  /** The machine's own suite, such as bookworm. */
+  readonly suite: string;
   readonly signedBy: string | undefined;
 }
 
@@ -84,17 +94,28 @@ async function debianSource(): Promise<AptSource> {
     const text = await readFile(file, 'utf8').catch(() => '');
     if (file.endsWith('.sources')) {
       for (const stanza of text.split(/\n\s*\n/)) {
-        const field = (name: string): string | undefined => new RegExp(`^${name}:[ \\t]*(.*)$`, 'mi').exec(stanza)?.[1]?.trim();
+        const field = (name: string): string | undefined =>
+          new RegExp(`^${name}:[ \\t]*(.*)$`, 'mi').exec(stanza)?.[1]?.trim();
         const suites = field('Suites')?.split(/\s+/) ?? [];
         const uri = field('URIs')?.split(/\s+/)[0];
-        if (uri !== undefined && codename !== undefined && suites.includes(codename) && field('Components')?.includes('main'))
-          return { uri, signedBy: field('Signed-By') };
+        if (
+          uri !== undefined &&
+          codename !== undefined &&
+          suites.includes(codename) &&
+          field('Components')?.includes('main')
+        )
+          return { uri, suite: codename, signedBy: field('Signed-By') };
       }
     } else {
       for (const line of text.split('\n')) {
         const match = /^deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line.trim());
-        if (match !== null && match[3] === codename && match[4]?.split(/\s+/).includes('main'))
-          return { uri: match[2] as string, signedBy: /signed-by=(\S+)/.exec(match[1] ?? '')?.[1] };
+        if (
+          codename !== undefined &&
+          match !== null &&
+          match[3] === codename &&
+          match[4]?.split(/\s+/).includes('main')
+        )
+          return { uri: match[2] as string, suite: codename, signedBy: /signed-by=(\S+)/.exec(match[1] ?? '')?.[1] };
       }
     }
   }
@@ -103,13 +124,47 @@ async function debianSource(): Promise<AptSource> {
   );
 }
 
+/**
+ * Makes an apt state of its own in `folder`, with this machine's Debian archive in suite `suite`, and returns the flags
+ * that make apt-get use it: packages can be downloaded, as anybody, without touching the machine's own state.
+ */
+export async function privateApt(folder: string, kind: 'deb' | 'deb-src', suite?: string): Promise<string[]> {
+  const source = await debianSource();
+  await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
+  await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
+  const signed = source.signedBy === undefined ? '' : `[signed-by=${source.signedBy}] `;
+  const suites = suite === undefined ? [source.suite, ...SOURCE_SUITES] : [suite];
+  const lines = [...new Set(suites)].map((name) => `${kind} ${signed}${source.uri} ${name} main\n`);
+  await writeFile(join(folder, 'sources.list'), lines.join(''));
+  await writeFile(join(folder, 'status'), '');
+  const settings: Record<string, string> = {
+    'Dir::State': join(folder, 'state'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': join(folder, 'cache'),
+    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'Dir::Etc::preferences': '/dev/null',
+    'Dir::Etc::preferencesparts': '/dev/null',
+    'APT::Sandbox::User': '',
+    'APT::Update::Post-Invoke': '',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '3',
+    'Debug::NoLocking': 'true',
+  };
+  return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+/** Suites in which source packages are looked for beside the machine's own. */
+const SOURCE_SUITES = ['trixie'];
+
 // ------------------------------------------------------------------------------------------------------------- Python
 
 /** python3 with pip. */
 export async function ensurePip(): Promise<string> {
   const python = await which('python3');
   if (python === undefined) await ensureApt(['python3', 'python3-pip', 'python3-venv']);
-  else if ((await run(python, ['-m', 'pip', '--version'], { allowFailure: true })).status !== 0) await ensureApt(['python3-pip']);
+  else if ((await run(python, ['-m', 'pip', '--version'], { allowFailure: true })).status !== 0)
+    await ensureApt(['python3-pip']);
   return python ?? '/usr/bin/python3';
 }
 
@@ -120,8 +175,24 @@ async function pipInto(folder: string, requirements: string): Promise<void> {
   const python = await ensurePip();
   await run(
     python,
-    ['-m', 'pip', 'install', ...PIP_QUIET, '--no-deps', '--no-compile', '--only-binary', ':all:', '--require-hashes', '--target', folder, '-r', requirements],
-    { hint: `pip could not get what ${requirements} pins. A hash that does not agree means other bytes than we tested.` },
+    [
+      '-m',
+      'pip',
+      'install',
+      ...PIP_QUIET,
+      '--no-deps',
+      '--no-compile',
+      '--only-binary',
+      ':all:',
+      '--require-hashes',
+      '--target',
+      folder,
+      '-r',
+      requirements,
+    ],
+    {
+      hint: `pip could not get what ${requirements} pins. A hash that does not agree means other bytes than we tested.`,
+    },
   );
 }
 
@@ -187,7 +258,8 @@ export async function ensureZig(): Promise<Zig> {
         await rm(join(temporary, 'bin'), { recursive: true, force: true });
         await mkdir(join(temporary, 'bin'));
         // zig keeps what it builds of its runtimes (libc, compiler-rt) in a cache of its own; ours, so that it is found again.
-        const prelude = 'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport ZIG_GLOBAL_CACHE_DIR="${ZIG_GLOBAL_CACHE_DIR:-$here/../cache}"';
+        const prelude =
+          'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport ZIG_GLOBAL_CACHE_DIR="${ZIG_GLOBAL_CACHE_DIR:-$here/../cache}"';
         await script(join(temporary, 'bin/zig'), `${prelude}\nexec "$here/../ziglang/zig" "$@"`);
         for (const tool of ['cc', 'c++', 'ar', 'ranlib', 'objcopy', 'dlltool'])
           await script(join(temporary, 'bin', `zig-${tool}`), `${prelude}\nexec "$here/../ziglang/zig" ${tool} "$@"`);
@@ -208,14 +280,21 @@ const CMAKE_MINIMUM = '3.24';
 export async function ensureCmake(): Promise<Cmake> {
   const [cmake, ninja] = await Promise.all([which('cmake'), which('ninja')]);
   const version = cmake === undefined ? undefined : await versionOf(cmake);
-  if (cmake !== undefined && ninja !== undefined && version !== undefined && compareVersions(version, CMAKE_MINIMUM) >= 0)
+  if (
+    cmake !== undefined &&
+    ninja !== undefined &&
+    version !== undefined &&
+    compareVersions(version, CMAKE_MINIMUM) >= 0
+  )
     return { cmake, ninja };
   const requirements = join(ROOT, 'toolchains/cmake/requirements.txt');
   const pin = await pinIn(requirements, 'cmake');
   const folder = join(TOOLCHAINS, `cmake-${pin}`);
   if (!(await exists(folder))) {
     needsNetwork(`CMake ${pin}`);
-    await step(`getting CMake ${pin} and Ninja`, () => installOnce(folder, (temporary) => pipInto(temporary, requirements)));
+    await step(`getting CMake ${pin} and Ninja`, () =>
+      installOnce(folder, (temporary) => pipInto(temporary, requirements)),
+    );
   }
   const found = { cmake: join(folder, 'cmake/data/bin/cmake'), ninja: join(folder, 'bin/ninja') };
   if (!(await exists(found.ninja))) throw new FarmError(`${found.ninja} is missing. Delete ${folder} and run again.`);
@@ -258,30 +337,10 @@ export const readEmscriptenPin = async (): Promise<EmscriptenPin> =>
  * unpacked beside them (patchelf), so that they run here, as anybody, without a chroot. Scripts run on our Python and Node.
  */
 async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: string): Promise<void> {
-  const source = await debianSource();
   const apt = join(temporary, 'apt');
-  await mkdir(join(apt, 'state/lists/partial'), { recursive: true });
-  await mkdir(join(apt, 'cache/archives/partial'), { recursive: true });
+  const flags = await privateApt(apt, 'deb', pin.suite);
   await mkdir(join(apt, 'debs'));
-  const signed = source.signedBy === undefined ? '' : `[signed-by=${source.signedBy}] `;
-  await writeFile(join(apt, 'sources.list'), `deb ${signed}${source.uri} ${pin.suite} main\n`);
-  await writeFile(join(apt, 'status'), '');
-  const settings: Record<string, string> = {
-    'Dir::State': join(apt, 'state'),
-    'Dir::State::status': join(apt, 'status'),
-    'Dir::Cache': join(apt, 'cache'),
-    'Dir::Etc::sourcelist': join(apt, 'sources.list'),
-    'Dir::Etc::sourceparts': '/dev/null',
-    'Dir::Etc::preferences': '/dev/null',
-    'Dir::Etc::preferencesparts': '/dev/null',
-    'APT::Sandbox::User': '',
-    'APT::Update::Post-Invoke': '',
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '3',
-    'Debug::NoLocking': 'true',
-  };
   const options: RunOptions = { cwd: join(apt, 'debs') };
-  const flags = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   await run('apt-get', [...flags, 'update'], options);
   await run('apt-get', [...flags, 'download', ...pin.packages], options);
   for (const deb of (await readdir(join(apt, 'debs'))).sort()) {
@@ -295,16 +354,38 @@ async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: s
   const triplet = triplets[0] ?? '';
   const lib = join('usr/lib', triplet);
   const loader = (await readdir(join(temporary, lib))).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
-  if (loader === undefined) throw new FarmError(`no loader in ${lib} of ${pin.suite}'s libc6. Put emcc on PATH instead.`);
+  if (loader === undefined)
+    throw new FarmError(`no loader in ${lib} of ${pin.suite}'s libc6. Put emcc on PATH instead.`);
   const llvm = `usr/lib/llvm-${pin.llvm}`;
   const patchelf = [
-    join(temporary, lib, loader), '--library-path', join(temporary, lib), join(temporary, 'usr/bin/patchelf'),
-    '--set-interpreter', join(target, lib, loader),
-    '--force-rpath', '--set-rpath', `${join(target, lib)}:${join(target, llvm, 'lib')}`,
+    join(temporary, lib, loader),
+    '--library-path',
+    join(temporary, lib),
+    join(temporary, 'usr/bin/patchelf'),
+    '--set-interpreter',
+    join(target, lib, loader),
+    '--force-rpath',
+    '--set-rpath',
+    `${join(target, lib)}:${join(target, llvm, 'lib')}`,
   ];
-  const programs = ['clang', 'lld', 'llvm-ar', 'llvm-nm', 'llvm-objcopy', 'llvm-symbolizer', 'llvm-dwarfdump', 'llvm-dwp', 'llvm-objdump', 'llvm-readobj']
+  const programs = [
+    'clang',
+    'lld',
+    'llvm-ar',
+    'llvm-nm',
+    'llvm-objcopy',
+    'llvm-symbolizer',
+    'llvm-dwarfdump',
+    'llvm-dwp',
+    'llvm-objdump',
+    'llvm-readobj',
+  ]
     .map((name) => join(llvm, 'bin', name))
-    .concat((await readdir(join(temporary, 'usr/bin'))).filter((name) => /^wasm-(?!ld)|^wasm2js$/.test(name)).map((name) => join('usr/bin', name)));
+    .concat(
+      (await readdir(join(temporary, 'usr/bin')))
+        .filter((name) => /^wasm-(?!ld)|^wasm2js$/.test(name))
+        .map((name) => join('usr/bin', name)),
+    );
   for (const program of programs) {
     const [command, ...args] = patchelf as [string, ...string[]];
     await run(command, [...args, join(temporary, program)]);
@@ -326,15 +407,29 @@ async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: s
       `LLVM_ADD_VERSION = '${pin.llvm}'`,
       `CLANG_ADD_VERSION = '${pin.llvm}'`,
       '',
-    ].join('\n').replace('os.path.realpath(__file__)', `'${target}/x'`),
+    ]
+      .join('\n')
+      .replace('os.path.realpath(__file__)', `'${target}/x'`),
   );
   await mkdir(join(temporary, 'bin'));
-  for (const tool of ['emcc', 'em++', 'emar', 'emranlib', 'emcmake', 'emconfigure', 'emmake', 'emnm', 'emstrip', 'emsize'])
+  for (const tool of [
+    'emcc',
+    'em++',
+    'emar',
+    'emranlib',
+    'emcmake',
+    'emconfigure',
+    'emmake',
+    'emnm',
+    'emstrip',
+    'emsize',
+  ])
     await script(
       join(temporary, 'bin', tool),
       `here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport EM_CONFIG="$here/../config.py" EM_NODE_JS="\${EM_NODE_JS:-${process.execPath}}"\nexec python3 "$here/../usr/share/emscripten/${tool}.py" "$@"`,
     );
-  for (const tool of ['llvm-nm', 'llvm-objdump', 'llvm-readobj']) await symlink(`../${llvm}/bin/${tool}`, join(temporary, 'bin', tool));
+  for (const tool of ['llvm-nm', 'llvm-objdump', 'llvm-readobj'])
+    await symlink(`../${llvm}/bin/${tool}`, join(temporary, 'bin', tool));
 }
 
 /** Emscripten: `emcc` on PATH when in range, else a Debian suite's packages unpacked into the cache. */
@@ -346,7 +441,9 @@ export async function ensureEmscripten(): Promise<Emscripten> {
   const onPath = await emscriptenOnPath(pin);
   if (onPath !== undefined) return onPath;
   if ((await which('apt-get')) === undefined || (await which('dpkg-deb')) === undefined)
-    throw new FarmError(`needs emcc >= ${pin.minimum} and < ${pin.below} on PATH. See toolchains/emscripten/README.md for ways to get it.`);
+    throw new FarmError(
+      `needs emcc >= ${pin.minimum} and < ${pin.below} on PATH. See toolchains/emscripten/README.md for ways to get it.`,
+    );
   needsNetwork(`Emscripten ${pin.version}`);
   await step(`getting Emscripten ${pin.version} (about 330 MB to fetch, 1 GB on disk)`, () =>
     installOnce(folder, (temporary, target) => unpackEmscripten(pin, temporary, target)),
@@ -362,13 +459,19 @@ export async function ensureClang(): Promise<string> {
     const folder = join(CACHE, 'tmp');
     await mkdir(folder, { recursive: true });
     const out = join(folder, `fuzzer-${process.pid}`);
-    const source = 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void)d; (void)n; return 0; }';
-    const result = await run(clang, ['-x', 'c', '-', '-fsanitize=fuzzer,address,undefined', '-o', out], { input: source, allowFailure: true });
+    const source =
+      'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void)d; (void)n; return 0; }';
+    const result = await run(clang, ['-x', 'c', '-', '-fsanitize=fuzzer,address,undefined', '-o', out], {
+      input: source,
+      allowFailure: true,
+    });
     await rm(out, { force: true });
     return result.status === 0;
   };
   const candidates = async (): Promise<string[]> => {
-    const named = await Promise.all(['clang', 'clang-19', 'clang-16', 'clang-15', 'clang-14'].map((name) => which(name)));
+    const named = await Promise.all(
+      ['clang', 'clang-19', 'clang-16', 'clang-15', 'clang-14'].map((name) => which(name)),
+    );
     return named.filter((path) => path !== undefined);
   };
   for (const clang of await candidates()) if (await works(clang)) return clang;
@@ -376,5 +479,7 @@ export async function ensureClang(): Promise<string> {
   const stable = ['clang', 'libclang-rt-14-dev', 'libc6-dev', 'libgcc-12-dev', 'libstdc++-12-dev'];
   await ensureApt(stable);
   for (const clang of await candidates()) if (await works(clang)) return clang;
-  throw new FarmError('found no clang that can link libFuzzer. Install clang with its compiler-rt (Debian: clang libclang-rt-14-dev).');
+  throw new FarmError(
+    'found no clang that can link libFuzzer. Install clang with its compiler-rt (Debian: clang libclang-rt-14-dev).',
+  );
 }
