@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { writeShipped } from './catalogue.ts';
 import { filterPage } from './docs.ts';
 import { run } from './exec.ts';
 import { type Filter, readFilters } from './filters.ts';
@@ -52,9 +53,10 @@ export function publicWorkspaces(): string[] {
     .sort();
 }
 
-/** Compiles the workspaces' TypeScript to their dist/; quick when nothing changed. */
+/** Compiles the workspaces' TypeScript to their dist/ and tells the registry what filters/ holds; quick when nothing changed. */
 export async function compile(): Promise<void> {
   await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], { cwd: ROOT });
+  writeShipped();
 }
 
 /** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder. */
