@@ -178,6 +178,7 @@ export function cataloguePage(names: readonly string[]): string {
     )
     .sort((a, b) => a.id - b.id);
   const shipped = names.map((name) => json<FilterDescription>(join(root, 'filters', name, 'filter.json')));
+  const ids = new Set(shipped.map(({ id }) => id));
   return [
     '# Filters',
     '',
@@ -193,7 +194,7 @@ export function cataloguePage(names: readonly string[]): string {
     '',
     table(
       ['ID', 'name', 'status', 'what it is'],
-      entries.map((e) => [e.id, e.name, e.status, e.title ?? e.summary]),
+      entries.map((e) => [e.id, e.name, ids.has(e.id) ? 'shipped' : e.status, e.title ?? e.summary]),
       [0],
     ),
     '',
