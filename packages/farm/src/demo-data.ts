@@ -3,11 +3,12 @@
 // packages, fetched by name, version and hash (demo-files.json), with h5py and hdf5plugin as the independent answer.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, installOnce, run } from './exec.ts';
+import { installOnce, run } from './exec.ts';
 import { FarmError, step } from './log.ts';
 import { CACHE, offline, ROOT } from './paths.ts';
+import { fetchPackage, treeHash } from './sources.ts';
 import { ensurePip, ensurePythonPeers } from './tools.ts';
 
 export interface ExpectedDataset {
@@ -66,59 +67,49 @@ interface Pin {
   readonly package: string;
   readonly version: string;
   readonly kind: 'sdist' | 'wheel';
-  /** Folder inside the archive, with a slash at the end; its .h5 files are used. */
+  /** Folder inside the package whose .h5 files are used. */
   readonly folder: string;
-  /** SHA-256 over the lines "<sha256 of file>  <name>\n" of the files used, sorted by name: the same for every wheel. */
+  /** Tree hash of these files (see sources.ts): the same for every platform's wheel. */
   readonly tree: string;
-}
-
-/** Hash of a folder of files, as `tree` in demo-files.json. */
-export function treeHash(folder: string): string {
-  const lines = readdirSync(folder)
-    .sort()
-    .map(
-      (name) =>
-        `${createHash('sha256')
-          .update(readFileSync(join(folder, name)))
-          .digest('hex')}  ${name}\n`,
-    );
-  return createHash('sha256').update(lines.join('')).digest('hex');
 }
 
 async function fetchPin(pin: Pin): Promise<string> {
   const target = join(CACHE, 'demo', `${pin.package}-${pin.version}-${pin.tree.slice(0, 12)}`);
-  if (await exists(target)) return target;
+  return installOnce(target, async (temporary) => {
+    const folder = pin.kind === 'sdist' ? await sdistFolder(pin) : await wheelFolder(pin, `${temporary}.wheel`);
+    const found = await treeHash(folder, ['*.h5']);
+    if (found !== pin.tree) {
+      throw new FarmError(
+        `the HDF5 files of ${pin.package} ${pin.version} have tree hash ${found}, packages/farm/demo-files.json says ${pin.tree}. ` +
+          'They are not the files this demo was made with: compare them before changing the pin.',
+      );
+    }
+    for (const name of await readdir(folder)) {
+      if (name.endsWith('.h5')) await cp(join(folder, name), join(temporary, name));
+    }
+    await rm(`${temporary}.wheel`, { recursive: true, force: true });
+  });
+}
+
+async function sdistFolder(pin: Pin): Promise<string> {
+  const place = { pypi: pin.package, version: pin.version, path: pin.folder };
+  return join(await fetchPackage(place), pin.folder);
+}
+
+/** A wheel is a zip archive; Python unpacks it. */
+async function wheelFolder(pin: Pin, work: string): Promise<string> {
   if (offline()) {
-    throw new FarmError(
-      `H5Z_OFFLINE is set and the files of ${pin.package} are not in the cache. Run ./farm demo once with a network.`,
-    );
+    throw new FarmError(`H5Z_OFFLINE is set and ${pin.package} ${pin.version} is not in the cache. Run ./farm demo once with a network.`);
   }
-  return step(`getting ${pin.package} ${pin.version} (${pin.kind}) for its real HDF5 files`, () =>
-    installOnce(target, async (temporary) => {
-      const python = await ensurePip();
-      const download = `${temporary}.download`;
-      const kind = pin.kind === 'sdist' ? ['--no-binary', pin.package] : ['--only-binary', ':all:'];
-      try {
-        await run(python, [
-          ...['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-input', '--no-deps'],
-          ...kind,
-          ...['--dest', download, `${pin.package}==${pin.version}`],
-        ]);
-        const archive = (await readdir(download)).find((name) => name.startsWith(pin.package));
-        if (archive === undefined) throw new FarmError(`pip left no archive of ${pin.package}. Run again.`);
-        await run(python, [join(import.meta.dirname, 'unpack.py'), join(download, archive), pin.folder, temporary]);
-      } finally {
-        await rm(download, { recursive: true, force: true });
-      }
-      const found = treeHash(temporary);
-      if (found !== pin.tree) {
-        throw new FarmError(
-          `the HDF5 files of ${pin.package} ${pin.version} have tree hash ${found}, expected ${pin.tree}. ` +
-            'They are not the files this demo was made with: check packages/farm/demo-files.json.',
-        );
-      }
-    }),
-  );
+  const python = await ensurePip();
+  await step(`getting ${pin.package} ${pin.version} (wheel)`, async () => {
+    const quiet = ['--quiet', '--disable-pip-version-check', '--no-input', '--no-deps', '--only-binary', ':all:'];
+    await run(python, ['-m', 'pip', 'download', ...quiet, '--dest', work, `${pin.package}==${pin.version}`]);
+    const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'));
+    if (wheel === undefined) throw new FarmError(`pip brought no wheel of ${pin.package} ${pin.version}. Run again.`);
+    await run(python, ['-m', 'zipfile', '-e', join(work, wheel), work]);
+  });
+  return join(work, pin.folder);
 }
 
 /** Largest dataset whose values are kept as a raw array for the benchmarks, in bytes. */

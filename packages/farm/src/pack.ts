@@ -21,6 +21,7 @@ import { collectLicences } from './licences.ts';
 import { FarmError } from './log.ts';
 import { checkTarball } from './package-check.ts';
 import { ROOT } from './paths.ts';
+import { readUpstream, upstreamsOf } from './sources.ts';
 
 export interface Packed {
   readonly name: string;
@@ -39,6 +40,8 @@ interface PackageJson {
   readonly files?: readonly string[];
   readonly bin?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
+  /** In a workspace that holds other people's code: the upstreams whose licence texts it carries. */
+  readonly h5z?: { readonly upstreams?: readonly string[] };
   readonly [field: string]: unknown;
 }
 
@@ -62,7 +65,7 @@ export async function compile(): Promise<void> {
 /** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder. */
 export async function finishFilter(filter: Filter): Promise<void> {
   const { writeDist } = await import('./template/index.ts');
-  await collectLicences(filter.description.upstreams, join(filter.dir, 'LICENSES'));
+  await collectLicences(await upstreamsOf(filter), join(filter.dir, 'LICENSES'));
   writeDist(filter.dir);
 }
 
@@ -88,8 +91,12 @@ export async function pack(
     staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir)));
   }
   for (const folder of publicWorkspaces()) {
-    const { name, description } = readJson<PackageJson>(join(folder, 'package.json'));
-    if (wanted(name)) staged.push(stageFolder(folder, stage, `# ${name}\n\n${String(description ?? '')}\n`));
+    const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
+    if (!wanted(name)) continue;
+    if (h5z?.upstreams !== undefined) {
+      await collectLicences(await Promise.all(h5z.upstreams.map((upstream) => readUpstream(upstream))), join(folder, 'LICENSES'));
+    }
+    staged.push(stageFolder(folder, stage, `# ${name}\n\n${String(description ?? '')}\n`));
   }
   if (staged.length === 0)
     throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');
