@@ -1,0 +1,108 @@
+"""What the filters' golden/make.py share: inputs that never change, writing chunks with other people's software, and
+golden/index.json. Nothing here may use h5z: golden bytes come from others, or are laid out by hand.
+
+Needs h5py, hdf5plugin and numpy, versions as in the index files.
+"""
+
+import hashlib
+import io
+import json
+import pathlib
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+HDF5PLUGIN = {
+    "tool": "hdf5plugin",
+    "version": f"{hdf5plugin.version} (h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version})",
+}
+
+
+def noise(n: int, seed: int = 1) -> bytes:
+    """n bytes that no codec makes smaller: a 64-bit multiplicative generator's high bytes."""
+    out, x = bytearray(n), seed
+    for i in range(n):
+        x = (x * 6364136223846793005 + 1442695040888963407) % 2**64
+        out[i] = x >> 56
+    return bytes(out)
+
+
+def counts(n: int, elem: int, seed: int = 1) -> bytes:
+    """n elements of `elem` bytes, little-endian, as a detector counts: small numbers, some large, a few saturated."""
+    out = bytearray()
+    for i, r in enumerate(noise(n, seed)):
+        value = r % 7 if r < 240 else r * 37 if r < 252 else 2 ** (8 * elem) - 1
+        out += ((value + i // 64) % 2 ** (8 * elem)).to_bytes(elem, "little")
+    return bytes(out)
+
+
+def h5_chunk(filter_id: int, client: list[int], data: bytes, elem: int) -> tuple[bytes, list[int]]:
+    """The chunk and the stored cd_values that h5py with hdf5plugin's filter makes of `data`."""
+    n = len(data) // elem
+    with h5py.File(io.BytesIO(), "w") as file:
+        dataset = file.create_dataset(
+            "x", (n,), dtype=f"V{elem}", chunks=(n,), compression=filter_id,
+            compression_opts=tuple(word % 2**32 for word in client),
+        )
+        dataset[...] = np.frombuffer(data, dtype=f"V{elem}")
+        file.flush()
+        stored = dataset.id.get_create_plist().get_filter(0)[2]
+        mask, chunk = dataset.id.read_direct_chunk((0,))
+    assert mask == 0, "the filter was skipped"
+    return chunk, list(stored)
+
+
+class Golden:
+    """Collects cases and writes them beside the calling make.py."""
+
+    def __init__(self, make_py: str):
+        self.folder = pathlib.Path(make_py).resolve().parent
+        self.filter = json.loads((self.folder.parent / "filter.json").read_text())
+        self.cases: list[dict] = []
+        self.bad: list[dict] = []
+        self.files: dict[str, bytes] = {}
+
+    def add(self, name: str, chunk: bytes, cd_values: list[int], data: bytes, made: dict, command: str, note: str = "",
+            elem: int = 1) -> bytes:
+        """A chunk that decodes to `data`. `made`: tool and version; `command`: what was called."""
+        entry = {"name": name, "file": self._file(name, chunk), "cdValues": [word % 2**32 for word in cd_values],
+                 "elementSize": elem, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **made,
+                 "command": command}
+        if note:
+            entry["note"] = note
+        self.cases.append(entry)
+        return chunk
+
+    def h5(self, name: str, client: list[int], data: bytes, elem: int = 1, note: str = "") -> bytes:
+        """A chunk made by hdf5plugin's filter of the same ID."""
+        chunk, stored = h5_chunk(self.filter["id"], client, data, elem)
+        command = f"create_dataset(dtype='V{elem}', compression={self.filter['id']}, compression_opts={tuple(client)}); read_direct_chunk"
+        return self.add(name, chunk, stored, data, HDF5PLUGIN, command, note, elem)
+
+    def refuse(self, name: str, chunk: bytes, cd_values: list[int], error: str, size: int, note: str) -> None:
+        """A chunk that must fail with `error` when decoded into `size` bytes."""
+        self.bad.append({"name": name, "file": self._file(f"bad-{name}", chunk), "error": error, "size": size,
+                         "cdValues": [word % 2**32 for word in cd_values], "note": note})
+
+    def _file(self, name: str, chunk: bytes) -> str:
+        for file, known in self.files.items():
+            if known == chunk:
+                return file
+        self.files[f"{name}.bin"] = chunk
+        return f"{name}.bin"
+
+    def write(self) -> None:
+        for old in self.folder.glob("*.bin"):
+            old.unlink()
+        for file, chunk in self.files.items():
+            (self.folder / file).write_bytes(chunk)
+        index = {"filter": self.filter["name"], "id": self.filter["id"], "cases": self.cases, "bad": self.bad}
+        # One case a line: short to read, and a change shows as one line.
+        lines = json.dumps({**index, "cases": [], "bad": []}, indent=2)
+        for key in ("cases", "bad"):
+            body = ",\n".join("    " + json.dumps(entry) for entry in index[key])
+            lines = lines.replace(f'"{key}": []', f'"{key}": [\n{body}\n  ]')
+        (self.folder / "index.json").write_text(lines + "\n")
+        total = sum(map(len, self.files.values()))
+        print(f"{self.filter['name']}: {len(self.cases)} good, {len(self.bad)} bad, {len(self.files)} files, {total} bytes")
