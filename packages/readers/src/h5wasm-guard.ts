@@ -62,6 +62,8 @@ function attempt(module: H5Module, work: () => number): { status: number; stack:
   }
 }
 
+const FILTER_CODES = Object.keys(FILTER_ERRORS) as FilterErrorCode[];
+
 /** libhdf5's words for a filter that it has not and cannot find. */
 const NOT_THERE = /is not registered|was not located|not available/;
 
@@ -89,10 +91,10 @@ function failure(
         'in a page, use h5wasm in a worker (browsers refuse to compile large modules at once on the main thread), and check that the content security policy has wasm-unsafe-eval',
     });
   }
-  // h5z's side modules push their own error texts on libhdf5's stack.
-  for (const [code, kind] of Object.entries(FILTER_ERRORS) as [FilterErrorCode, { readonly text: string }][]) {
-    if (stack.includes(kind.text))
-      return new H5zError(code, `${doing} (filters ${pipeline(filters)}): ${kind.text}`, options);
+  // h5z's side modules push a sentence of their own, which ends with the error's text, on libhdf5's stack.
+  for (const sentence of messages(stack)) {
+    const code = FILTER_CODES.find((one) => sentence.endsWith(FILTER_ERRORS[one].text));
+    if (code) return new H5zError(code, `${doing}: ${sentence}`, options);
   }
   if (/filter returned failure during read/.test(stack)) {
     return new H5zError(
@@ -118,12 +120,16 @@ function pipeline(filters: readonly H5Filter[]): string {
   return filters.map((f) => f.id).join(', ');
 }
 
-/** The messages of an error stack, outermost first: lines such as `  #003: .../H5Z.c line 1489 in H5Z_pipeline(): text`. */
+/**
+ * The messages of the first error stack printed, outermost first: lines such as
+ * `  #003: .../H5Z.c line 1489 in H5Z_pipeline(): text`. Later stacks are h5wasm's further steps, failing in its wake.
+ */
 function messages(stack: string): string[] {
-  return [...stack.matchAll(/^\s*#\d+: .*? line \d+ in [^:]*: (.*)$/gm)].map((m) => m[1] ?? '');
+  const first = stack.split('HDF5-DIAG').find((part) => part.includes('#000')) ?? '';
+  return [...first.matchAll(/^\s*#\d+: .*? line \d+ in [^:]*: (.*)$/gm)].map((m) => m[1] ?? '');
 }
 
 function reasonsOf(stack: string): string {
-  const lines = messages(stack);
-  return lines.length > 0 ? `libhdf5 says "${lines.at(-1)}"` : 'libhdf5 gave no reason';
+  const last = messages(stack).at(-1);
+  return last ? `libhdf5 says "${last}"` : 'libhdf5 gave no reason';
 }

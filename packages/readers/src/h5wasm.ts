@@ -11,8 +11,8 @@
 // h5wasm loads plugins by a synchronous dlopen from folders of its virtual file system. Each side module gets a folder of
 // its own: libhdf5 opens every file of a folder it searches, so that one folder for all would compile them all.
 
-import { type FilterPackage, type FilterSpec, H5zError } from '@h5z/core';
-import { missingFilter, type Registry } from '@h5z/registry';
+import { type FilterSpec, H5zError } from '@h5z/core';
+import { type AnyFilterPackage, missingFilter, type Registry } from '@h5z/registry';
 import {
   type H5FileSystem,
   type H5Location,
@@ -34,7 +34,7 @@ export interface InstallOptions {
   /** What will be read or written. A File or Group means every dataset in it. Default: every package given. */
   readonly for?: Wanted | readonly Wanted[];
   /** The filter packages to choose from. */
-  readonly packages?: readonly FilterPackage[];
+  readonly packages?: readonly AnyFilterPackage[];
   /** Or a registry that knows them: `createRegistry([...])`, or in Node `await installed()`. */
   readonly registry?: Registry;
 }
@@ -50,13 +50,18 @@ export interface Installation {
  * Puts the side modules that `for` needs into h5wasm, each once, their bytes checked against the package's manifest, and
  * from then on makes h5wasm throw an {@link H5zError} where it used to return garbage.
  *
- * Errors: `H5Z_MISSING_FILTER` or `H5Z_UNKNOWN_FILTER` when an ID or Dataset that was asked for has no package (datasets
+ * Errors: `H5Z_PARAMETER` without packages; `H5Z_MISSING_FILTER` or `H5Z_UNKNOWN_FILTER` when an ID or Dataset that was asked for has no package (datasets
  * found inside a File or Group only fail when read), `H5Z_INTEGRITY`, `H5Z_WASM_LOAD`.
  */
 export async function install(h5wasm: H5wasm, options: InstallOptions): Promise<Installation> {
+  if (options.packages === undefined && options.registry === undefined) {
+    throw new H5zError('H5Z_PARAMETER', 'install was given no filter packages', {
+      remedy: "pass packages: [zstd] (import zstd from '@h5z/zstd'), or a registry",
+    });
+  }
   const module = await moduleOf(h5wasm);
   const state = stateOf(module);
-  const packages = new Map<number, FilterPackage>();
+  const packages = new Map<number, AnyFilterPackage>();
   for (const one of [...(options.registry?.packages ?? []), ...(options.packages ?? [])]) packages.set(one.id, one);
 
   const { required, found } = wantedIds(module, options.for ?? [...packages.keys()]);
@@ -108,7 +113,7 @@ function wantedIds(module: H5Module, wanted: Wanted | readonly Wanted[]) {
   return { required, found };
 }
 
-function installOne(state: State, pkg: FilterPackage): Promise<InstalledFilter> {
+function installOne(state: State, pkg: AnyFilterPackage): Promise<InstalledFilter> {
   const work = putInPlace(state, pkg);
   state.installed.set(pkg.id, work);
   // A failure (offline, a flipped byte) is not remembered: the next call tries again.
@@ -116,7 +121,7 @@ function installOne(state: State, pkg: FilterPackage): Promise<InstalledFilter> 
   return work;
 }
 
-async function putInPlace(state: State, pkg: FilterPackage): Promise<InstalledFilter> {
+async function putInPlace(state: State, pkg: AnyFilterPackage): Promise<InstalledFilter> {
   const { module } = state;
   const side = await pkg.sideModule();
   if (!side) {

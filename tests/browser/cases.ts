@@ -1,0 +1,48 @@
+// The chunk each filter decodes in the browser: one out of the corpus, as h5py + hdf5plugin read it, or where there is no
+// corpus one of the filter's golden chunks.
+
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { env } from '../support/env.ts';
+import type { Filter } from './site.ts';
+
+export interface Case {
+  readonly id: number;
+  /** Where the chunk comes from. */
+  readonly from: string;
+  readonly cdValues: readonly number[];
+  /** Base64. */
+  readonly chunk: string;
+  readonly size: number;
+  /** Of the decoded chunk. */
+  readonly sha256: string;
+  /** A filter of this repository that the app does not have. */
+  readonly otherId: number;
+  readonly otherPackage: string;
+}
+
+export function caseOf(filter: Filter, all: readonly Filter[]): Case {
+  const other = all.find((one) => one.id !== filter.id) ?? { id: 32013, package: '@h5z/zfp' };
+  return { id: filter.id, ...chunkOf(filter), otherId: other.id, otherPackage: other.package };
+}
+
+type Chunk = Pick<Case, 'from' | 'cdValues' | 'chunk' | 'size' | 'sha256'>;
+
+function chunkOf(filter: Filter): Chunk {
+  return fromCorpus(filter) ?? fromGolden(filter);
+}
+
+function fromCorpus(filter: Filter): Chunk | undefined {
+  if (!env.shared || !env.python) return undefined;
+  const script = fileURLToPath(new URL('./chunk.py', import.meta.url));
+  let answer: string;
+  try {
+    answer = execFileSync(env.python, [script, join(env.shared, 'corpus'), String(filter.id)], { encoding: 'utf8' });
+  } catch (error) {
+    if (typeof error === 'object' && error !== null && 'status' in error && error.status === 3) return undefined;
+    throw error;
+  }
+  const { file, dataset, ...chunk } = JSON.parse(answer) as Chunk & { file: string; dataset: string };
+  return { ...chunk, from: `${file} ${dataset}` };
+}

@@ -1,0 +1,56 @@
+"""One real chunk of a filter for the browser tests, from the corpus.
+
+    python chunk.py CORPUS FILTER_ID
+
+Prints JSON: file, dataset, cdValues (stored), chunk (base64, as it lies in the file), size and sha256 of what hdf5plugin
+decodes it to, in the file's own byte order. Exit status 3 when the corpus has no dataset with this filter alone whose
+first chunk is whole.
+"""
+import base64
+import hashlib
+import json
+import pathlib
+import sys
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the peer's plugins
+
+
+def main(corpus, filter_id):
+    for file in json.loads((corpus / "corpus.json").read_text())["files"]:
+        for dataset in file["datasets"]:
+            if [f["id"] for f in dataset.get("filters", [])] != [filter_id] or "sha256" not in dataset:
+                continue
+            found = first_chunk(corpus / file["file"], dataset["path"])
+            if found:
+                print(json.dumps({"file": file["file"], **found}))
+                return 0
+    return 3
+
+
+def first_chunk(path, name):
+    with h5py.File(path, "r") as f:
+        d = f[name]
+        if d.dtype.kind not in "iuf" or any(c > s for c, s in zip(d.chunks, d.shape)):
+            return None
+        if d.id.get_num_chunks() == 0:
+            return None
+        offset = d.id.get_chunk_info(0).chunk_offset
+        if any(o + c > s for o, c, s in zip(offset, d.chunks, d.shape)):
+            return None
+        mask, chunk = d.id.read_direct_chunk(offset)
+        if mask or len(chunk) > 4_000_000:
+            return None
+        values = d[tuple(slice(o, o + c) for o, c in zip(offset, d.chunks))].astype(d.dtype).tobytes()
+        cd_values = d.id.get_create_plist().get_filter(0)[2]
+        return {
+            "dataset": name,
+            "cdValues": list(cd_values),
+            "chunk": base64.b64encode(chunk).decode(),
+            "size": len(values),
+            "sha256": hashlib.sha256(values).hexdigest(),
+        }
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,338 @@
+// @h5z/readers/h5wasm in h5wasm 0.8 and 0.10: every filter, in every mode of its filter.json, read from files that
+// hdf5plugin wrote and written so that hdf5plugin reads them; and errors where h5wasm by itself gives garbage.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FilterPackage } from '@h5z/core';
+import { afterAll, describe, expect, test } from 'vitest';
+import { canonicalBytes, compression, HOST_FILTERS, install, readRaw } from '../../packages/readers/dist/h5wasm.js';
+import { scratch } from '../browser/site.ts';
+import { env, need } from '../support/env.ts';
+import {
+  builtPackages,
+  filterFolders,
+  freshH5wasm,
+  loadPackage,
+  ROOT,
+  sha256,
+  sideModuleFile,
+  VERSIONS,
+} from './hosts.ts';
+import { modesOf } from './modes.ts';
+
+const packages = await builtPackages();
+const work = scratch('h5wasm');
+afterAll(() => work.remove());
+
+interface Answer {
+  readonly sha256?: string;
+  readonly refused?: string;
+  readonly error?: string;
+  readonly filters?: readonly { readonly id: number; readonly cdValues: number[] }[];
+}
+
+/** Runs peer.py; `plan` goes to its stdin. */
+function peer(command: string, file: string, plan?: unknown): Record<string, Answer> {
+  const script = fileURLToPath(new URL('./peer.py', import.meta.url));
+  const out = execFileSync(env.python ?? '', [script, command, file], {
+    input: plan === undefined ? '' : JSON.stringify(plan),
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
+  return JSON.parse(out) as Record<string, Answer>;
+}
+
+/** Element types and shapes: several chunks, the last ones partial, sizes that leave tails in every codec. */
+const ARRAYS = [
+  { dtype: 'u1', shape: [1003], chunks: [250] },
+  { dtype: '<i2', shape: [40, 33], chunks: [16, 33] },
+  { dtype: '>i4', shape: [40, 33], chunks: [16, 20] },
+  { dtype: '<f8', shape: [7, 9, 11], chunks: [4, 9, 11] },
+] as const;
+
+/** What h5wasm's create_dataset can make: little-endian numbers. */
+const WRITABLE = [
+  {
+    dtype: '<B',
+    make: (n: number) => Uint8Array.from({ length: n }, (_, i) => (i / 3) % 97),
+    chunks: [250],
+    shape: [1003],
+  },
+  {
+    dtype: '<i',
+    make: (n: number) => Int32Array.from({ length: n }, (_, i) => (i / 3) % 97),
+    chunks: [16, 20],
+    shape: [40, 33],
+  },
+  {
+    dtype: '<d',
+    make: (n: number) => Float64Array.from({ length: n }, (_, i) => (i % 91) / 4),
+    chunks: [4, 9, 11],
+    shape: [7, 9, 11],
+  },
+] as const;
+
+test('every filter of the repository has a side module and a package to carry it', () => {
+  expect(packages.map((one) => one.id).sort()).toEqual(
+    filterFolders()
+      .map((folder) => (JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8')) as { id: number }).id)
+      .sort(),
+  );
+  expect(packages.length).toBeGreaterThan(0);
+});
+
+describe.each(VERSIONS)('%s', (version) => {
+  describe.each(packages)('$package.name', (filter) => {
+    const modes = modesOf(filter);
+
+    test('reads what hdf5plugin writes, in every mode', async ({ skip }) => {
+      if (!env.python) return skip(need('python'));
+      const file = join(work.folder, `${filter.canonicalName}-${version}-read.h5`);
+      const plan = modes.flatMap((mode, m) =>
+        ARRAYS.map((array, a) => ({
+          ...array,
+          name: `m${m}a${a}`,
+          filters: [{ id: filter.id, client: [...filter(mode.options).cdValues] }],
+        })),
+      );
+      const written = peer('write', file, plan);
+      const h5wasm = await freshH5wasm(version);
+      const h5 = new h5wasm.File(file, 'r');
+      const { filters, missing } = await install(h5wasm, { for: h5 as never, packages });
+      expect(filters.map((one) => one.id)).toEqual([filter.id]);
+      expect(missing).toEqual([]);
+      // Only the module that is needed lies where libhdf5 looks.
+      expect(filters.flatMap((one) => readdirSync(one.folder))).toHaveLength(1);
+      let compared = 0;
+      for (const [name, answer] of Object.entries(written)) {
+        if (!answer.sha256) continue;
+        const raw = await readRaw(h5wasm, h5, `/${name}`);
+        expect(sha256(canonicalBytes(raw)), `${name}: ${modes[Number(name.slice(1, name.indexOf('a')))]?.title}`).toBe(
+          answer.sha256,
+        );
+        compared++;
+      }
+      h5.close();
+      expect(compared).toBeGreaterThanOrEqual(ARRAYS.length * Math.ceil(modes.length / 2));
+    });
+
+    test('writes what hdf5plugin reads, in every mode', async ({ skip }) => {
+      if (!env.python) return skip(need('python'));
+      const file = join(work.folder, `${filter.canonicalName}-${version}-write.h5`);
+      const h5wasm = await freshH5wasm(version);
+      await install(h5wasm, { for: filter.id, packages });
+      const h5 = new h5wasm.File(file, 'w');
+      const expected: Record<string, string> = {};
+      for (const [m, mode] of modes.entries()) {
+        for (const [a, { dtype, make, shape, chunks }] of WRITABLE.entries()) {
+          const data = make(shape.reduce<number>((product, n) => product * n, 1));
+          const name = `m${m}a${a}`;
+          const spec = filter(mode.options);
+          const made = h5.create_dataset({
+            name,
+            data,
+            dtype,
+            shape: [...shape],
+            chunks: [...chunks],
+            ...compression(spec),
+          });
+          expect(made.filters.map((one) => one.id)).toEqual([filter.id]);
+          expected[name] = sha256(new Uint8Array(data.buffer));
+        }
+      }
+      h5.close();
+      const read = peer('read', file);
+      for (const [name, digest] of Object.entries(expected)) {
+        const mode = modes[Number(name.slice(1, name.indexOf('a')))];
+        expect(read[name]?.error, `${name} (${mode?.title})`).toBeUndefined();
+        expect(read[name]?.sha256, `${name} (${mode?.title})`).toBe(digest);
+        // What the file says of itself is what was asked for.
+        const stored = read[name]?.filters?.[0]?.cdValues ?? [];
+        expect(filter.describe(stored), `${name} (${mode?.title})`).toMatchObject(mode?.options ?? {});
+      }
+    });
+
+    test('a missing filter is an error that names it, for reading and for writing', async ({ skip }) => {
+      if (!env.python) return skip(need('python'));
+      const file = join(work.folder, `${filter.canonicalName}-${version}-missing.h5`);
+      peer('write', file, [
+        { ...ARRAYS[0], name: 'data', filters: [{ id: filter.id, client: [...filter().cdValues] }] },
+      ]);
+      const h5wasm = await freshH5wasm(version);
+      const others = packages.filter((one) => one.id !== filter.id);
+      const h5 = new h5wasm.File(file, 'r');
+      const wanted = { code: 'H5Z_MISSING_FILTER', message: expect.stringContaining(`npm i ${filter.package.name}`) };
+
+      await expect(install(h5wasm, { for: filter.id, packages: others })).rejects.toMatchObject(wanted);
+      await expect(install(h5wasm, { for: h5.get('data'), packages: others })).rejects.toMatchObject(wanted);
+      const { missing } = await install(h5wasm, { for: h5, packages: others });
+      expect(missing.map((one) => one.id)).toEqual([filter.id]);
+      expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
+      expect(() => h5.get('data').slice([[0, 10]])).toThrow(expect.objectContaining(wanted));
+      await expect(readRaw(h5wasm, h5, '/data')).rejects.toMatchObject(wanted);
+      const out = new h5wasm.File(`${file}.out`, 'w');
+      expect(() =>
+        out.create_dataset({
+          name: 'x',
+          data: new Int32Array(100),
+          shape: [100],
+          chunks: [10],
+          ...compression(filter()),
+        }),
+      ).toThrow(expect.objectContaining(wanted));
+      out.close();
+
+      // The caller's own throwing handler changes nothing; installing later mends it.
+      (await h5wasm.ready).activate_throwing_error_handler();
+      expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
+      await install(h5wasm, { for: h5.get('data'), packages });
+      expect((h5.get('data').value as Uint8Array).length).toBe(1003);
+      h5.close();
+    });
+
+    test('a damaged chunk is an error, and h5wasm goes on', async ({ skip }) => {
+      if (!env.python) return skip(need('python'));
+      const file = join(work.folder, `${filter.canonicalName}-${version}-damaged.h5`);
+      const filters = [{ id: filter.id, client: [...filter().cdValues] }];
+      const damages = [
+        '',
+        '00',
+        'ff'.repeat(40),
+        '00'.repeat(64),
+        `7fffffffffffffff${'01'.repeat(30)}`,
+        'fd2fb528ff'.repeat(5),
+      ];
+      const plan = damages.map((damage, i) => ({ ...ARRAYS[1], name: `bad${i}`, filters, damage }));
+      const written = peer('write', file, [...plan, { ...ARRAYS[1], name: 'good', filters }]);
+      const h5wasm = await freshH5wasm(version);
+      const h5 = new h5wasm.File(file, 'r');
+      await install(h5wasm, { for: h5, packages });
+      for (const [i, damage] of damages.entries()) {
+        // libhdf5 takes a chunk of no bytes for one that was never written.
+        if (damage === '') continue;
+        expect(() => h5.get(`bad${i}`).value, damage).toThrow(
+          expect.objectContaining({
+            code: expect.stringMatching(/^H5Z_E_/),
+            message: expect.stringContaining(`/bad${i}`),
+          }),
+        );
+        expect(sha256(canonicalBytes(await readRaw(h5wasm, h5, '/good')))).toBe(written.good?.sha256);
+      }
+      h5.close();
+    });
+
+    test('a flipped byte in the side module is refused with both hashes, and can be retried', async () => {
+      const folder = packageFolder(filter);
+      const copy = join(work.folder, version, 'flipped', filter.canonicalName);
+      mkdirSync(copy, { recursive: true });
+      for (const part of ['dist', 'wasm', 'package.json'])
+        cpSync(join(folder, part), join(copy, part), { recursive: true });
+      linkModules(join(work.folder, version));
+      const side = sideModuleFile(folder).replace(folder, copy);
+      const bytes = readFileSync(side);
+      const middle = bytes.length >> 1;
+      writeFileSync(
+        side,
+        bytes.map((byte, i) => (i === middle ? byte ^ 1 : byte)),
+      );
+
+      const h5wasm = await freshH5wasm(version);
+      const flipped = await loadPackage(copy);
+      await expect(install(h5wasm, { for: filter.id, packages: [flipped] })).rejects.toMatchObject({
+        code: 'H5Z_INTEGRITY',
+        message: expect.stringMatching(/[0-9a-f]{64}.*[0-9a-f]{64}/),
+      });
+      const { filters } = await install(h5wasm, { for: filter.id, packages: [filter] });
+      expect(filters).toHaveLength(1);
+    });
+  });
+
+  test('all filters at once do not disturb each other', async ({ skip }) => {
+    if (!env.python) return skip(need('python'));
+    const file = join(work.folder, `together-${version}.h5`);
+    const plan = packages.map((filter) => ({
+      ...ARRAYS[1],
+      name: filter.canonicalName,
+      filters: [{ id: filter.id, client: [...filter().cdValues] }],
+    }));
+    const written = peer('write', file, plan);
+    const h5wasm = await freshH5wasm(version);
+    const h5 = new h5wasm.File(file, 'r');
+    const { filters } = await install(h5wasm, { for: h5, packages });
+    expect(filters).toHaveLength(packages.length);
+    for (const round of [1, 2, 3]) {
+      for (const filter of round % 2 ? packages : [...packages].reverse()) {
+        const raw = await readRaw(h5wasm, h5, `/${filter.canonicalName}`);
+        expect(sha256(canonicalBytes(raw)), filter.canonicalName).toBe(written[filter.canonicalName]?.sha256);
+      }
+    }
+    h5.close();
+  });
+
+  test('installing again, at once and later, installs nothing twice', async () => {
+    const h5wasm = await freshH5wasm(version);
+    const [first, second] = await Promise.all([install(h5wasm, { packages }), install(h5wasm, { packages })]);
+    const third = await install(h5wasm, { packages });
+    expect(second).toEqual(first);
+    expect(third).toEqual(first);
+    const paths = (await h5wasm.ready).get_plugin_search_paths as () => string[];
+    expect(paths().filter((path) => first.filters.some((one) => one.folder === path))).toHaveLength(packages.length);
+  });
+
+  test("libhdf5's own filters are the host's and need no package", async ({ skip }) => {
+    if (!env.python) return skip(need('python'));
+    const file = join(work.folder, `host-${version}.h5`);
+    const written = peer('host', file);
+    const h5wasm = await freshH5wasm(version);
+    const h5 = new h5wasm.File(file, 'r');
+    const { filters, missing } = await install(h5wasm, { for: h5, packages });
+    expect({ filters, missing }).toEqual({ filters: [], missing: [] });
+    const seen = new Set<number>();
+    for (const [name, answer] of Object.entries(written)) {
+      for (const one of h5.get(name).filters) seen.add(one.id);
+      expect(sha256(canonicalBytes(await readRaw(h5wasm, h5, `/${name}`))), name).toBe(answer.sha256);
+    }
+    expect([...seen].sort()).toEqual([...HOST_FILTERS].sort());
+    h5.close();
+  });
+
+  test('readRaw and canonicalBytes give every datatype as numpy does', async ({ skip }) => {
+    if (!env.python) return skip(need('python'));
+    const file = join(work.folder, `types-${version}.h5`);
+    const written = peer('types', file);
+    const h5wasm = await freshH5wasm(version);
+    const h5 = new h5wasm.File(file, 'r');
+    for (const [name, answer] of Object.entries(written)) {
+      expect(sha256(canonicalBytes(await readRaw(h5wasm, h5, `/${name}`))), name).toBe(answer.sha256);
+    }
+    await expect(readRaw(h5wasm, h5, '/variable')).rejects.toMatchObject({ code: 'H5Z_E_UNSUPPORTED' });
+    expect(await readRaw(h5wasm, h5, '/null')).toMatchObject({ bytes: new Uint8Array(0), shape: undefined });
+    h5.close();
+  });
+
+  test('something that is not h5wasm is an error that says what to pass', async () => {
+    await expect(install({ ready: Promise.resolve({}) }, { packages })).rejects.toMatchObject({
+      code: 'H5Z_PARAMETER',
+    });
+  });
+});
+
+function packageFolder(filter: FilterPackage): string {
+  const folder = filterFolders().find(
+    (one) => (JSON.parse(readFileSync(join(one, 'filter.json'), 'utf8')) as { id: number }).id === filter.id,
+  );
+  if (!folder) throw new Error(`no folder for ${filter.id}`);
+  return folder;
+}
+
+/** Makes @h5z/core resolvable from copies of package folders. */
+function linkModules(folder: string): void {
+  mkdirSync(join(folder, 'node_modules'), { recursive: true });
+  try {
+    symlinkSync(join(ROOT, 'node_modules/@h5z'), join(folder, 'node_modules/@h5z'));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
