@@ -84,7 +84,7 @@ test('every filter of the repository has a side module and a package to carry it
 });
 
 describe.each(VERSIONS)('%s', (version) => {
-  describe.each(packages)('$package.name', (filter) => {
+  describe.each(packages.map((filter) => ({ name: filter.package.name, filter })))('$name', ({ filter }) => {
     const modes = modesOf(filter);
 
     test('reads what hdf5plugin writes, in every mode', async ({ skip }) => {

@@ -70,6 +70,14 @@ function pluginRoot(fs: H5FileSystem): string {
   }
   const { mkdtempSync, rmSync } = builtin('node:fs');
   const folder = mkdtempSync(builtin('node:path').join(builtin('node:os').tmpdir(), 'h5z-'));
-  globalThis.process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (temporary.length === 0) {
+    globalThis.process.once('exit', () => {
+      for (const one of temporary) rmSync(one, { recursive: true, force: true });
+    });
+  }
+  temporary.push(folder);
   return folder;
 }
+
+/** Folders to remove when the process ends, all by one listener. */
+const temporary: string[] = [];

@@ -28,7 +28,7 @@ const modes = {
   /** Decodes first, then encodes: the encoder's module must come only for the second step. */
   async encode(one) {
     const first = await decodeCase(await filter.load(), one);
-    await fetch('decoded.txt');
+    await (await fetch('decoded.txt')).text();
     const codec = await filter.load({ encode: true });
     const data = codec.decode(one.bytes, { cdValues: one.cdValues, size: one.size });
     const chunk = codec.encode(data, { cdValues: one.cdValues });
