@@ -1,0 +1,26 @@
+// What `./farm test` tells the tests: tools and data that may be absent. A test that needs an absent one skips loudly.
+
+const NAMES = {
+  /** Python with h5py, hdf5plugin and numpy from PyPI. */
+  python: 'H5Z_PYTHON',
+  /** Debian's Python with Debian's h5py. */
+  systemPython: 'H5Z_SYSTEM_PYTHON',
+  /** The folder of the corpus and the arrays. */
+  shared: 'H5Z_SHARED',
+  chromium: 'H5Z_CHROMIUM',
+  h5dump: 'H5Z_H5DUMP',
+  /** clang with libFuzzer. */
+  fuzzCompiler: 'H5Z_CC_FUZZ',
+} as const;
+
+export type Need = keyof typeof NAMES;
+
+/** Paths by name; undefined when the variable is unset or empty. */
+export const env: Readonly<Record<Need, string | undefined>> = Object.fromEntries(
+  Object.entries(NAMES).map(([name, variable]) => [name, process.env[variable] || undefined]),
+) as Record<Need, string | undefined>;
+
+/** The reason to pass to `skip` when `env[name]` is undefined. */
+export function need(name: Need): string {
+  return `${NAMES[name]} is not set: run the tests by ./farm test, which gets what is missing`;
+}
