@@ -40,6 +40,7 @@ it('docs/benchmarks.md is what docs/data/bench.json gives', () => {
 describe('README', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
   it('links only to files that are there or that ./farm docs makes', () => {
-    for (const [, target] of readme.matchAll(/\]\(([^)#]+)\)/g)) expect(existsSync(join(ROOT, target ?? '')), target).toBe(true);
+    for (const [, target] of readme.matchAll(/\]\(([^)#]+)\)/g))
+      expect(existsSync(join(ROOT, target ?? '')), target).toBe(true);
   });
 });

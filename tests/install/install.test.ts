@@ -62,7 +62,12 @@ interface Decoded {
   readonly warnings: readonly string[];
 }
 
-async function decode(folder: string, filter: FilterFolder, env: NodeJS.ProcessEnv = {}, load = '{}'): Promise<Decoded> {
+async function decode(
+  folder: string,
+  filter: FilterFolder,
+  env: NodeJS.ProcessEnv = {},
+  load = '{}',
+): Promise<Decoded> {
   const answer = await script(folder, decoder(filter, load), env);
   expect(answer.stderr.replace(/^.*(Warning|trace-warnings).*$/gm, '').trim()).toBe('');
   return JSON.parse(answer.stdout) as Decoded;

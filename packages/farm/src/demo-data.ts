@@ -99,7 +99,9 @@ async function sdistFolder(pin: Pin): Promise<string> {
 /** A wheel is a zip archive; Python unpacks it. */
 async function wheelFolder(pin: Pin, work: string): Promise<string> {
   if (offline()) {
-    throw new FarmError(`H5Z_OFFLINE is set and ${pin.package} ${pin.version} is not in the cache. Run ./farm demo once with a network.`);
+    throw new FarmError(
+      `H5Z_OFFLINE is set and ${pin.package} ${pin.version} is not in the cache. Run ./farm demo once with a network.`,
+    );
   }
   const python = await ensurePip();
   await step(`getting ${pin.package} ${pin.version} (wheel)`, async () => {

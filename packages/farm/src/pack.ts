@@ -94,7 +94,10 @@ export async function pack(
     const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
     if (!wanted(name)) continue;
     if (h5z?.upstreams !== undefined) {
-      await collectLicences(await Promise.all(h5z.upstreams.map((upstream) => readUpstream(upstream))), join(folder, 'LICENSES'));
+      await collectLicences(
+        await Promise.all(h5z.upstreams.map((upstream) => readUpstream(upstream))),
+        join(folder, 'LICENSES'),
+      );
     }
     staged.push(stageFolder(folder, stage, `# ${name}\n\n${String(description ?? '')}\n`));
   }

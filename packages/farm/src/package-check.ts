@@ -142,11 +142,10 @@ function checkManifest(
 async function typeProblems(tarball: Uint8Array): Promise<string[]> {
   const result = await checkTypes(createPackageFromTarballData(tarball));
   if (result.types === false) return ['types: the package has no types'];
-  // The packages are ES modules only: resolution without "exports" (node10) and require() do not apply.
+  // ES modules only: require() (CJSResolvesToESM) and resolution without "exports" (node10) do not apply.
   const ignored = new Set(['node10', 'node16-cjs']);
-  const kinds = new Set<string>(['CJSResolvesToESM', 'NoResolution'].filter((kind) => kind === 'CJSResolvesToESM'));
   return result.problems
-    .filter((problem) => !kinds.has(problem.kind))
+    .filter((problem) => problem.kind !== 'CJSResolvesToESM')
     .filter((problem) => !('resolutionKind' in problem && ignored.has(problem.resolutionKind)))
     .map((problem) => `types: ${problem.kind}${'entrypoint' in problem ? ` of ${problem.entrypoint}` : ''}`);
 }
