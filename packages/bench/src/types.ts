@@ -23,7 +23,7 @@ export interface BenchFilter {
 /** Which comparison a row belongs to. */
 export type Suite = 'native' | 'wasm' | 'h5wasm';
 
-/** One filter, one direction, one array: medians over alternating runs. Rates are MB (10^6 bytes) of chunk data per second. */
+/** One filter, one direction, one array: medians over alternating runs. Rates are MB (10^6 bytes) of chunk data per second of CPU time. */
 export interface BenchRow {
   readonly suite: Suite;
   readonly filter: string;
@@ -58,6 +58,12 @@ export interface BenchResult {
   readonly sizes: readonly SizeRow[];
   /** What was not compared, and why. */
   readonly skipped: readonly string[];
+}
+
+/** CPU time of this thread so far: other work on the machine counts for neither side. */
+export function cpuSeconds(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1e6;
 }
 
 export function median(values: readonly number[]): number {

@@ -247,7 +247,7 @@ export function benchmarksPage(result: BenchResult): string {
       `Data: ${result.data}, in chunks of about 1 MiB.`,
     '',
     `Each comparison runs ours and the peer alternately in one run, ${result.rounds} rounds, the order swapped every round. ` +
-      'Rates are 10^6 bytes of decoded data per second; the tables give geometric means over the arrays of the medians of the ' +
+      'Rates are 10^6 bytes of decoded data per second of CPU time of one thread; the tables give geometric means over the arrays of the medians of the ' +
       'rounds. `ratio` is the geometric mean of the per-round ratios peer seconds / our seconds (above 1: ours is faster), ' +
       '`lowest` the worst array.',
     '',
