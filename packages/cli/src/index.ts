@@ -1,0 +1,15 @@
+// What the `h5z` command does, for programs that would rather call it.
+
+export { type Decoded, type DecodeRequest, decodeChunk, type GivenStage } from './decode.js';
+export {
+  type Digest,
+  type DigestOptions,
+  digestDataset,
+  digestFile,
+  type UsedFilter,
+  VARIANTS,
+  type Via,
+} from './digest.js';
+export { type DatasetFacts, type FilterFacts, type Inspection, inspectFile, type Need } from './inspect.js';
+export type { Failure } from './terminal.js';
+export { type WhichAnswer, which, whichAll } from './which.js';

@@ -1,0 +1,292 @@
+#!/usr/bin/env node
+// The `h5z` command: arguments in, text or JSON out, exit status 0 = all well, 1 = something failed, 2 = wrong usage.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { H5zError } from '@h5z/core';
+import { installed } from '@h5z/registry';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { decodeChunk, readInput, writeOutput } from './decode.js';
+import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
+import { type Inspection, inspectFile } from './inspect.js';
+import { bytesInWords, complain, failureOf, print, printJson, table } from './terminal.js';
+import { type WhichAnswer, which, whichAll } from './which.js';
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const program = new Command('h5z')
+  .description('Look into HDF5 files, find the filters they need, and decode them.')
+  .version(version)
+  .showHelpAfterError('(run with --help for examples)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Examples:
+  h5z inspect scan.h5                     datasets, pipelines, and the packages it takes to read them
+  h5z which 32015                         what filter 32015 is, and whether it is installed
+  h5z digest scan.h5 --via wasm           SHA-256 of every dataset's values, decoded by WebAssembly
+  h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
+
+Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
+  );
+
+program
+  .command('which')
+  .argument('[filter]', 'filter ID or canonical name; all filters when left out')
+  .description('Tell what a filter is, who ships it, and what of it is installed here.')
+  .option('--json', 'print JSON')
+  .addHelpText('after', '\nExamples:\n  h5z which 32015\n  h5z which bitshuffle --json\n  h5z which')
+  .action(async (filter: string | undefined, options: { json?: boolean }) => {
+    const registry = await installed();
+    const answers = filter === undefined ? whichAll(registry) : [which(filter, registry)];
+    if (options.json) printJson(filter === undefined ? answers : answers[0]);
+    else print(filter === undefined ? listOfFilters(answers) : answers.map(whichInWords).join('\n'));
+  });
+
+program
+  .command('inspect')
+  .argument('<file>', 'an HDF5 file')
+  .description('List datasets with their pipelines in words, and the packages needed to read them.')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+Columns: path, datatype, shape, chunk shape, number of stored chunks, pipeline in the order of encoding, stored size of
+full size. A filter marked with "optional" may have been skipped for some chunks; h5z heeds their filter masks.`,
+  )
+  .action(async (path: string, options: { json?: boolean }) => {
+    const inspection = await inspectFile(path, await installed());
+    if (options.json) printJson(inspection);
+    else print(inspectionInWords(inspection));
+    const damaged = inspection.datasets.some(({ error }) => error !== undefined);
+    if (inspection.problems.length > 0 || damaged) process.exitCode = FAILED;
+  });
+
+program
+  .command('digest')
+  .argument('<file>', 'an HDF5 file')
+  .argument('[more...]', 'datasets of that file, or further files')
+  .description('Print the SHA-256 of whole datasets, decoded by the variant named.')
+  .addOption(new Option('--via <variant>', 'the code that decodes').choices([...VARIANTS]).default('native'))
+  .option('--limit <bytes>', 'largest dataset to believe when it is 1000 times larger than its file', wholeNumber)
+  .option('--json', 'print JSON: [{ file, dataset, sha256 | error, filters, via, bytes, seconds }]')
+  .addHelpText(
+    'after',
+    `
+The digest is over the dataset's values as little-endian bytes in C order, compounds packed, so that it does not depend on
+how they are stored. Nothing but the variant named decodes h5z's filters; libhdf5's own (deflate, shuffle, fletcher32)
+are reported as "host". The exit status is 1 when any dataset failed.
+
+Examples:
+  h5z digest scan.h5
+  h5z digest scan.h5 /entry/data --via h5wasm
+  h5z digest *.h5 --json > digests.json`,
+  )
+  .action(async (first: string, more: string[], options: { via: Via; limit?: number; json?: boolean }) => {
+    const registry = await installed();
+    const digests: Digest[] = [];
+    for (const { path, dataset } of targets(first, more)) {
+      const wanted = {
+        via: options.via,
+        registry,
+        ...(dataset === undefined ? {} : { dataset }),
+        ...(options.limit === undefined ? {} : { limit: options.limit }),
+      };
+      for await (const digest of digestFile(path, wanted)) {
+        if (options.json) digests.push(digest);
+        else print(digestInWords(digest));
+        if (digest.error) process.exitCode = FAILED;
+      }
+    }
+    if (options.json) printJson(digests);
+  });
+
+/** `--filter` and `--cd` in the order given: a `--cd` belongs to the filter before it. */
+const given: { filter: string; cdValues: number[] }[] = [];
+
+program
+  .command('decode')
+  .argument('[chunk]', 'file with the raw chunk; - or nothing reads standard input', '-')
+  .description('Decode one raw chunk through the filters given.')
+  .requiredOption('--filter <id>', 'filter ID or name; repeat it in the order of the pipeline', (filter: string) => {
+    given.push({ filter, cdValues: [] });
+    return filter;
+  })
+  .option('--cd <values>', 'cd_values of the filter before it, such as 0,4,2', (values: string) => {
+    const last = given.at(-1);
+    if (!last) throw new InvalidArgumentError('Give --filter before its --cd.');
+    last.cdValues = values === '' ? [] : values.split(',').map(cdValue);
+    return values;
+  })
+  .option('--size <bytes>', 'full size of the decoded chunk', wholeNumber)
+  .option('--mask <bits>', 'filter mask of the chunk: bit i set means filter i was skipped', wholeNumber, 0)
+  .addOption(
+    new Option('--via <variant>', 'the code that decodes; the best one here when left out').choices(['native', 'wasm']),
+  )
+  .option('-o, --output <file>', 'where the values go; - or nothing writes standard output', '-')
+  .option('--json', 'print JSON instead of the values: { bytes, sha256, filters, seconds }')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  h5z decode chunk.bin --filter 32015 --size 8192 -o values.bin
+  h5z decode --filter shuffle --cd 4 --filter deflate --size 4096 < chunk.bin > values.bin
+  h5z decode chunk.bin --filter bitshuffle --cd 0,4,2,0,2 --size 8192 --json`,
+  )
+  .action(async (chunk: string, options: DecodeFlags) => {
+    const registry = await installed();
+    const stages = given.map(({ filter, cdValues }) => ({ id: which(filter, registry).id, cdValues }));
+    const decoded = await decodeChunk(readInput(chunk), {
+      stages,
+      registry,
+      filterMask: options.mask,
+      ...(options.via === undefined ? {} : { via: options.via }),
+      ...(options.size === undefined ? {} : { size: options.size }),
+    });
+    if (options.output === '-' && process.stdout.isTTY && !options.json) {
+      throw new H5zError('H5Z_PARAMETER', 'the decoded values are binary and standard output is a terminal', {
+        remedy: 'pass -o FILE, or --json for their size and digest',
+      });
+    }
+    if (options.output !== '-' || !options.json) writeOutput(options.output, decoded.data);
+    const { data, ...facts } = decoded;
+    if (options.json) printJson({ bytes: data.length, ...facts });
+  });
+
+interface DecodeFlags {
+  readonly size?: number;
+  readonly mask: number;
+  readonly via?: 'native' | 'wasm';
+  readonly output: string;
+  readonly json?: boolean;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^(\d+|0x[0-9a-f]+)$/i.test(text) || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError('It must be a whole number.');
+  }
+  return value;
+}
+
+/** A uint32, or a negative number that stands for its bit pattern. */
+function cdValue(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
+    throw new InvalidArgumentError(`"${text}" is no 32-bit whole number.`);
+  }
+  return value >>> 0;
+}
+
+/** FILE [DATASET | FILE]...: what exists as a file is one, anything else is a dataset of the file before it. */
+function targets(first: string, more: readonly string[]): { path: string; dataset?: string }[] {
+  const list: { path: string; dataset?: string }[] = [];
+  let file = { path: first, used: false };
+  const close = () => {
+    if (!file.used) list.push({ path: file.path });
+  };
+  for (const word of more) {
+    if (existsSync(word)) {
+      close();
+      file = { path: word, used: false };
+    } else {
+      list.push({ path: file.path, dataset: word });
+      file.used = true;
+    }
+  }
+  close();
+  return list;
+}
+
+function digestInWords({ file, dataset, sha256, error, filters, via, bytes, seconds }: Digest): string {
+  if (error) return `${'failed'.padEnd(64)}  ${file}  ${dataset || '(the file)'}  ${error.code}: ${error.message}`;
+  const used = filters.map(({ name, variant }) => (variant === via ? name : `${name} by ${variant}`)).join(' + ');
+  const speed = seconds > 0 ? `, ${bytesInWords(bytes / seconds)}/s` : '';
+  return `${sha256}  ${file}  ${dataset}  ${bytes} bytes via ${via}${used ? ` (${used})` : ''}${speed}`;
+}
+
+function listOfFilters(answers: readonly WhichAnswer[]): string {
+  const rows = answers.map(({ id, name, title, status, host, installed }) => [
+    String(id),
+    name,
+    installed ? `installed ${installed.version}` : host ? 'built in' : status,
+    title,
+  ]);
+  return table([['ID', 'NAME', 'STATUS', 'WHAT'], ...rows]);
+}
+
+function whichInWords(answer: WhichAnswer): string {
+  const { id, name, title, summary, status, reason, url, host, library, installed } = answer;
+  const rows = [[`${id}`, `${name}: ${title}`], ['what', summary]];
+  if (library) rows.push(['where', host ? 'part of libhdf5; h5z decodes it as "host"' : 'part of libhdf5']);
+  if (installed) {
+    const { native, wasm, h5wasm } = installed.variants;
+    const forms = [...native.map((platform) => `native ${platform}`), ...(wasm ? ['wasm'] : []), ...(h5wasm ? ['h5wasm'] : [])];
+    rows.push(['installed', `${installed.package} ${installed.version}: ${forms.join(', ')}`]);
+    for (const { name, type, doc } of installed.parameters) rows.push(['parameter', `${name} (${type}): ${doc}`]);
+  } else if (!library || !host) {
+    rows.push(['installed', 'no']);
+    if (answer.package && status === 'shipped') rows.push(['get it', `npm i ${answer.package}`]);
+    else rows.push(['status', reason ? `${status}: ${reason}` : status]);
+  }
+  if (url) rows.push(['see', url]);
+  return table(rows);
+}
+
+function inspectionInWords({ file, bytes, datasets, links, problems, needs }: Inspection): string {
+  const by = (dims: readonly number[] | undefined) => (dims && dims.length > 0 ? dims.join(' x ') : '-');
+  const rows = datasets.map((dataset) => [
+    dataset.path,
+    dataset.type,
+    dataset.layout === 'scalar' || dataset.layout === 'null' ? dataset.layout : by(dataset.shape),
+    dataset.layout === 'chunked' ? by(dataset.chunk) : dataset.layout,
+    dataset.layout === 'chunked' ? String(dataset.chunks) : '-',
+    pipelineOf(dataset),
+    `${bytesInWords(dataset.storedBytes)} of ${bytesInWords(dataset.bytes)}`,
+  ]);
+  const parts = [`${file}: ${bytesInWords(bytes)}, ${datasets.length} datasets`];
+  if (rows.length > 0) parts.push(table([['DATASET', 'TYPE', 'SHAPE', 'CHUNK', 'CHUNKS', 'PIPELINE', 'STORED'], ...rows]));
+  if (links.length > 0) {
+    const targets = links.map(({ path, kind, target, file }) => [path, kind, `${file ? `${file}:` : ''}${target ?? '?'}`]);
+    parts.push(table([['LINK', 'KIND', 'TARGET'], ...targets]));
+  }
+  if (needs.length > 0) {
+    const lines = needs.map(({ id, name, package: npmName, installed, remedy }) => [
+      String(id),
+      name,
+      installed ? `${npmName} ${installed} is installed` : `missing: ${remedy}`,
+    ]);
+    parts.push(table([['FILTER', 'NAME', 'PACKAGE'], ...lines]));
+  } else if (datasets.length > 0) {
+    parts.push("No filter package is needed: every pipeline has libhdf5's own filters or none.");
+  }
+  const failures = [
+    ...problems.map(({ path, error }) => [path, error.message]),
+    ...datasets.flatMap(({ path, error }) => (error ? [[path, error.message]] : [])),
+  ];
+  if (failures.length > 0) parts.push(table([['DAMAGED', 'WHY'], ...failures]));
+  return parts.join('\n\n');
+}
+
+function pipelineOf({ filters, maskedChunks }: Inspection['datasets'][number]): string {
+  const OPTIONAL = 1;
+  const stages = filters.map(({ words, flags }) => (flags & OPTIONAL ? `${words} optional` : words));
+  const masked = maskedChunks > 0 ? ` (skipped for ${maskedChunks} chunks)` : '';
+  return `${stages.join(' -> ') || 'none'}${masked}`;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE;
+  } else {
+    const failure = failureOf(error);
+    if (process.argv.includes('--json')) printJson({ error: failure });
+    else complain(`${failure.message} (${failure.code})`);
+    process.exitCode = FAILED;
+  }
+}
