@@ -14,7 +14,9 @@ import { type WhichAnswer, which, whichAll } from './which.js';
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('h5z')
   .description('Look into HDF5 files, find the filters they need, and decode them.')
@@ -220,11 +222,18 @@ function listOfFilters(answers: readonly WhichAnswer[]): string {
 
 function whichInWords(answer: WhichAnswer): string {
   const { id, name, title, summary, status, reason, url, host, library, installed } = answer;
-  const rows = [[`${id}`, `${name}: ${title}`], ['what', summary]];
+  const rows = [
+    [`${id}`, `${name}: ${title}`],
+    ['what', summary],
+  ];
   if (library) rows.push(['where', host ? 'part of libhdf5; h5z decodes it as "host"' : 'part of libhdf5']);
   if (installed) {
     const { native, wasm, h5wasm } = installed.variants;
-    const forms = [...native.map((platform) => `native ${platform}`), ...(wasm ? ['wasm'] : []), ...(h5wasm ? ['h5wasm'] : [])];
+    const forms = [
+      ...native.map((platform) => `native ${platform}`),
+      ...(wasm ? ['wasm'] : []),
+      ...(h5wasm ? ['h5wasm'] : []),
+    ];
     rows.push(['installed', `${installed.package} ${installed.version}: ${forms.join(', ')}`]);
     for (const { name, type, doc } of installed.parameters) rows.push(['parameter', `${name} (${type}): ${doc}`]);
   } else if (!library || !host) {
@@ -248,9 +257,14 @@ function inspectionInWords({ file, bytes, datasets, links, problems, needs }: In
     `${bytesInWords(dataset.storedBytes)} of ${bytesInWords(dataset.bytes)}`,
   ]);
   const parts = [`${file}: ${bytesInWords(bytes)}, ${datasets.length} datasets`];
-  if (rows.length > 0) parts.push(table([['DATASET', 'TYPE', 'SHAPE', 'CHUNK', 'CHUNKS', 'PIPELINE', 'STORED'], ...rows]));
+  if (rows.length > 0)
+    parts.push(table([['DATASET', 'TYPE', 'SHAPE', 'CHUNK', 'CHUNKS', 'PIPELINE', 'STORED'], ...rows]));
   if (links.length > 0) {
-    const targets = links.map(({ path, kind, target, file }) => [path, kind, `${file ? `${file}:` : ''}${target ?? '?'}`]);
+    const targets = links.map(({ path, kind, target, file }) => [
+      path,
+      kind,
+      `${file ? `${file}:` : ''}${target ?? '?'}`,
+    ]);
     parts.push(table([['LINK', 'KIND', 'TARGET'], ...targets]));
   }
   if (needs.length > 0) {
