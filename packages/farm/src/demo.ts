@@ -2,7 +2,7 @@
 // embedded npm registry, installs into an empty folder with plain `npm install`, decodes real HDF5 files through every
 // variant with the installed `h5z`, and compares each digest with an independent one.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -19,7 +19,6 @@ import {
 import { type Filter, readFilters } from './filters.ts';
 import { elapsed, FarmError, say, step, table } from './log.ts';
 import { type Packed, pack } from './pack.ts';
-import { ROOT } from './paths.ts';
 import { type RunningRegistry, startRegistry } from './registry-server.ts';
 
 /** What libhdf5 itself decodes; the only filters besides ours that a dataset of the demo may use. */
@@ -49,19 +48,17 @@ export interface DemoRow {
   readonly why?: string;
 }
 
-/** An empty folder into which the packages were installed by name. */
-export interface Installed {
-  readonly folder: string;
-  readonly registry: RunningRegistry;
-  close(): Promise<void>;
-}
-
 /** Publishes `packages` and what they need of other people's to a new embedded registry. */
 export async function publishAll(packages: readonly Packed[]): Promise<RunningRegistry> {
   const registry = await startRegistry();
   try {
     const ours = new Set(packages.map(({ name }) => name));
-    await registry.mirror(await thirdParty(packages, ours), ROOT);
+    for (const { folder } of packages) {
+      // Other people's packages that ours need at run time, as npm put them into node_modules.
+      const pkg = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageDependencies;
+      const names = Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies }).filter((name) => !ours.has(name));
+      await registry.mirror(names, folder);
+    }
     for (const { tarball } of packages) await registry.publish(tarball);
   } catch (cause) {
     await registry.close();
@@ -70,18 +67,9 @@ export async function publishAll(packages: readonly Packed[]): Promise<RunningRe
   return registry;
 }
 
-/** Other people's packages that ours depend on at run time. */
-async function thirdParty(packages: readonly Packed[], ours: ReadonlySet<string>): Promise<string[]> {
-  const { readTarball } = await import('./package-check.ts');
-  const { readFileSync } = await import('node:fs');
-  const names = new Set<string>();
-  for (const { tarball } of packages) {
-    const text = readTarball(readFileSync(tarball)).get('package.json')?.toString('utf8') ?? '{}';
-    const pkg = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
-    for (const kind of ['dependencies', 'optionalDependencies'])
-      for (const name of Object.keys(pkg[kind] ?? {})) if (!ours.has(name)) names.add(name);
-  }
-  return [...names].sort();
+interface PackageDependencies {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 /** `npm install NAMES` in a new empty folder. */

@@ -26,6 +26,8 @@ import { readUpstream, upstreamsOf } from './sources.ts';
 export interface Packed {
   readonly name: string;
   readonly version: string;
+  /** The folder it was made from. */
+  readonly folder: string;
   /** Absolute path of the `.tgz`. */
   readonly tarball: string;
   readonly packedBytes: number;
@@ -84,11 +86,11 @@ export async function pack(
   const wanted = (...names: string[]): boolean =>
     options.only === undefined || options.only.length === 0 || names.some((name) => options.only?.includes(name));
 
-  const staged: string[] = [];
+  const staged: { folder: string; target: string }[] = [];
   for (const filter of await readFilters()) {
     if (!wanted(filter.name, filter.packageName)) continue;
     await finishFilter(filter);
-    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir)));
+    staged.push({ folder: filter.dir, target: stageFolder(filter.dir, stage, filterPage(filter.dir)) });
   }
   for (const folder of publicWorkspaces()) {
     const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
@@ -99,19 +101,25 @@ export async function pack(
         join(folder, 'LICENSES'),
       );
     }
-    staged.push(stageFolder(folder, stage, `# ${name}\n\n${String(description ?? '')}\n`));
+    const readme = `# ${name}\n\n${String(description ?? '')}\n`;
+    staged.push({ folder, target: stageFolder(folder, stage, readme) });
   }
   if (staged.length === 0)
     throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');
-  await run('npm', ['pack', ...staged, '--ignore-scripts', '--silent', '--pack-destination', out], { cwd: out });
+  await run(
+    'npm',
+    ['pack', ...staged.map(({ target }) => target), '--ignore-scripts', '--silent', '--pack-destination', out],
+    { cwd: out },
+  );
 
   const packed: Packed[] = [];
-  for (const folder of staged) {
-    const { name, version } = readJson<PackageJson>(join(folder, 'package.json'));
+  for (const { folder, target } of staged) {
+    const { name, version } = readJson<PackageJson>(join(target, 'package.json'));
     const tarball = join(out, `${name.replace(/^@/, '').replace('/', '-')}-${version}.tgz`);
     packed.push({
       name,
       version,
+      folder,
       tarball,
       packedBytes: statSync(tarball).size,
       problems: options.check === false ? [] : await checkTarball(tarball),

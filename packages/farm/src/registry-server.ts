@@ -25,7 +25,7 @@ export interface RunningRegistry {
   readonly env: NodeJS.ProcessEnv;
   /** Publishes a `.tgz` made by `npm pack`, with npm itself. */
   publish(tarball: string): Promise<void>;
-  /** Puts packages from a `node_modules` tree (the name and every dependency it has there) into the registry. */
+  /** Puts the named packages, as Node resolves them from `from`, and all their dependencies into the registry. */
   mirror(names: readonly string[], from: string): Promise<string[]>;
   /** `npm ...args` in `cwd` against this registry; resolves with its output, rejects with what npm said. */
   npm(args: readonly string[], cwd: string): Promise<string>;
