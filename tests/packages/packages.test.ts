@@ -8,12 +8,20 @@ import { pack } from '../../packages/farm/src/pack.ts';
 import { checkTarball, readTarball } from '../../packages/farm/src/package-check.ts';
 import { emptyFolder, filterFolders, packed, runIn } from '../support/packed.ts';
 
+interface PackageJson {
+  readonly license?: string;
+  readonly type?: string;
+  readonly exports?: unknown;
+  readonly scripts?: unknown;
+  readonly gypfile?: unknown;
+}
+
 const scratch = await emptyFolder();
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe.each(packed())('$name', ({ name, tarball }) => {
   const files = readTarball(readFileSync(tarball));
-  const pkg = JSON.parse(files.get('package.json')?.toString() ?? '{}') as Record<string, unknown>;
+  const pkg = JSON.parse(files.get('package.json')?.toString() ?? '{}') as PackageJson;
 
   it('has nothing that stops it from being published', async () => {
     expect(await checkTarball(tarball)).toEqual([]);
@@ -27,14 +35,14 @@ describe.each(packed())('$name', ({ name, tarball }) => {
   });
 
   it('needs no build on the machine of whoever installs it', () => {
-    expect(pkg['scripts']).toBeUndefined();
-    expect(pkg['gypfile']).toBeUndefined();
+    expect(pkg.scripts).toBeUndefined();
+    expect(pkg.gypfile).toBeUndefined();
     expect(files.has('binding.gyp')).toBe(false);
   });
 
   it('says licence and module type, and names no path of this machine', () => {
-    expect(pkg['license']).toBe('MIT');
-    if (pkg['exports'] !== undefined) expect(pkg['type']).toBe('module');
+    expect(pkg.license).toBe('MIT');
+    if (pkg.exports !== undefined) expect(pkg.type).toBe('module');
     const here = join(import.meta.dirname, '../..');
     for (const [file, content] of files) expect(content.includes(here), `${name}: ${file}`).toBe(false);
   });

@@ -25,6 +25,7 @@ import {
   type BenchFilter,
   type BenchResult,
   type BenchRow,
+  cpuSeconds,
   type SizeRow,
   summarise,
 } from './types.ts';
