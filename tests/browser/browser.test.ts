@@ -109,7 +109,8 @@ describe.each(all)('$package', (filter) => {
     });
 
     // Import maps do not apply inside workers, so that without a bundler a worker cannot import packages by name.
-    test.skipIf(builder === 'none')('decodes in a worker', async ({ skip }) => {
+    const testInWorker = builder === 'none' ? () => {} : test;
+    testInWorker('decodes in a worker', async ({ skip }) => {
       const { value, error, complaints } = await open<Decoded>(skip, 'worker');
       expect(error).toBeUndefined();
       expect(value?.sha256).toBe(one.sha256);

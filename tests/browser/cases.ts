@@ -2,10 +2,11 @@
 // corpus one of the filter's golden chunks.
 
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { env } from '../support/env.ts';
-import type { Filter } from './site.ts';
+import { type Filter, readJson } from './site.ts';
 
 export interface Case {
   readonly id: number;
@@ -45,4 +46,15 @@ function fromCorpus(filter: Filter): Chunk | undefined {
   }
   const { file, dataset, ...chunk } = JSON.parse(answer) as Chunk & { file: string; dataset: string };
   return { ...chunk, from: `${file} ${dataset}` };
+}
+
+function fromGolden(filter: Filter): Chunk {
+  const folder = join(filter.folder, 'golden');
+  const { cases } = readJson(join(folder, 'index.json')) as {
+    cases: { file: string; cdValues: number[]; size: number; sha256: string }[];
+  };
+  const largest = cases.toSorted((a, b) => b.size - a.size)[0];
+  if (!largest) throw new Error(`${folder} has no cases`);
+  const { file, cdValues, size, sha256 } = largest;
+  return { from: file, cdValues, chunk: readFileSync(join(folder, file)).toString('base64'), size, sha256 };
 }

@@ -60,16 +60,26 @@ export function installPacked(packages: readonly string[], into: string): void {
   for (const folder of packages) {
     const { name } = readJson(join(folder, 'package.json')) as { name: string };
     const target = join(into, 'node_modules', name);
-    const tarballs = join(into, 'tarballs');
     mkdirSync(target, { recursive: true });
-    mkdirSync(tarballs, { recursive: true });
-    const report = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', tarballs], {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    execFileSync('tar', ['-xzf', join(tarballs, tarballOf(report)), '--strip-components=1', '-C', target]);
+    const tarball = tarballs.get(folder) ?? pack(folder);
+    tarballs.set(folder, tarball);
+    execFileSync('tar', ['-xzf', '-', '--strip-components=1', '-C', target], { input: tarball });
   }
+}
+
+/** Content of the tarballs made in this process, by the package's folder. */
+const tarballs = new Map<string, Buffer>();
+
+function pack(folder: string): Buffer {
+  const { folder: target, remove } = scratch('pack');
+  const report = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', target], {
+    cwd: folder,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const tarball = readFileSync(join(target, tarballOf(report)));
+  remove();
+  return tarball;
 }
 
 /** npm 12 reports an object by package name, older ones an array. */
