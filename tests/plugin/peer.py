@@ -1,0 +1,292 @@
+"""The Python side of plugin.test.ts: creates and reads datasets with whatever plugins this process finds.
+
+usage: peer.py JOB.json      the answer is JSON on stdout; HDF5's own messages go to stderr
+
+A process decodes either with h5z's libraries (HDF5_PLUGIN_PATH, no hdf5plugin imported) or with hdf5plugin's
+("hdf5plugin": true), never with both, and says which plugin files it had mapped at the end.
+"""
+
+import ctypes
+import hashlib
+import json
+import sys
+
+DTYPES = {
+    "array": ("<i2", (3, 2)),
+    "bigarray": (">u4", (5,)),
+    "compound": [("a", "<i2"), ("b", ">f8"), ("c", "S3"), ("d", "u1")],
+}
+
+
+def dtype_of(name):
+    import numpy as np
+
+    given = DTYPES.get(name, name)
+    return np.dtype(given)
+
+
+def data_of(case):
+    """Bytes that do not depend on the machine: a slow ramp, zeros, or noise from SHA-256."""
+    import numpy as np
+
+    dtype = dtype_of(case["dtype"])
+    count = int(np.prod(case["shape"]))
+    size = count * dtype.itemsize
+    kind = case.get("data", "ramp")
+    if kind == "zeros":
+        raw = bytes(size)
+    elif kind == "noise":
+        blocks = (hashlib.sha256(str(i).encode()).digest() for i in range(size // 32 + 1))
+        raw = b"".join(blocks)[:size]
+    else:
+        raw = (np.arange(size, dtype="<u8") // (7 * dtype.itemsize) % 251).astype("u1").tobytes()
+    if dtype.subdtype is not None:
+        base, inner = dtype.subdtype
+        return np.frombuffer(raw, dtype=base).reshape(tuple(case["shape"]) + inner)
+    return np.frombuffer(raw, dtype=dtype).reshape(case["shape"])
+
+
+def type_of(case):
+    from h5py import h5t
+
+    dtype = dtype_of(case["dtype"])
+    if dtype.subdtype is not None:
+        base, inner = dtype.subdtype
+        return h5t.array_create(h5t.py_create(base), inner)
+    return h5t.py_create(dtype)
+
+
+def digest(array):
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def message(error):
+    return f"{type(error).__name__}: {error}"
+
+
+def write(job):
+    import h5py
+    from h5py import h5d, h5p, h5s
+
+    answer = {}
+    with h5py.File(job["file"], "w") as file:
+        for case in job["cases"]:
+            try:
+                array = data_of(case)
+                dcpl = h5p.create(h5p.DATASET_CREATE)
+                dcpl.set_chunk(tuple(case["chunk"]))
+                if "shuffle" in case.get("before", []):
+                    dcpl.set_shuffle()
+                if "fletcher32" in case.get("before", []):
+                    dcpl.set_fletcher32()
+                dcpl.set_filter(job["id"], case["flags"], tuple(case["client"]))
+                if "fletcher32" in case.get("after", []):
+                    dcpl.set_fletcher32()
+                tid = type_of(case)
+                small = any(c > n for c, n in zip(case["chunk"], case["shape"]))
+                limits = (h5s.UNLIMITED,) * len(case["shape"]) if small else tuple(case["shape"])
+                space = h5s.create_simple(tuple(case["shape"]), limits)
+                dataset = h5d.create(file.id, case["name"].encode(), tid, space, dcpl)
+                dataset.write(h5s.ALL, h5s.ALL, array, tid)
+                answer[case["name"]] = {"sha256": digest(array)}
+            except Exception as error:
+                answer[case["name"]] = {"error": message(error)}
+    return answer
+
+
+def read(job):
+    import h5py
+    import numpy as np
+    from h5py import h5s
+
+    answer = {}
+    with h5py.File(job["file"], "r") as file:
+        for case in job["cases"]:
+            name = case["name"]
+            if name not in file:
+                continue
+            try:
+                dataset = file[name].id
+                dcpl = dataset.get_create_plist()
+                filters = [dcpl.get_filter(i) for i in range(dcpl.get_nfilters())]
+                array = np.empty_like(data_of(case))
+                dataset.read(h5s.ALL, h5s.ALL, array, dataset.get_type())
+                answer[name] = {
+                    "sha256": digest(array),
+                    "filters": [{"id": f[0], "flags": f[1], "cd": list(f[2]), "name": f[3].decode()} for f in filters],
+                    "masks": sorted({dataset.get_chunk_info(i).filter_mask for i in range(dataset.get_num_chunks())}),
+                }
+            except Exception as error:
+                answer[name] = {"error": message(error)}
+    return answer
+
+
+def corrupt(job):
+    """Cuts the first chunk of each dataset short by direct chunk write, then reads it with HDF5's messages on."""
+    import h5py
+    import numpy as np
+
+    answer = {}
+    with h5py.File(job["file"], "r+") as file:
+        for case in job["cases"]:
+            dataset = file[case["name"]].id
+            offset = dataset.get_chunk_info(0).chunk_offset
+            mask, chunk = dataset.read_direct_chunk(offset)
+            full = int(np.prod(case["chunk"])) * dtype_of(case["dtype"]).itemsize
+            for keep in (len(chunk) // 2, 3, 1):
+                dataset.write_direct_chunk(offset, chunk[:keep], mask)
+                dataset.flush()
+                h5py._errors.unsilence_errors()
+                try:
+                    file[case["name"]][...]
+                    # Where encoding keeps the length there is no header, and a shorter chunk looks like a smaller one.
+                    answer[f"{case['name']} {keep}"] = {"headerless": len(chunk) == full}
+                except Exception as error:
+                    answer[f"{case['name']} {keep}"] = {"error": message(error)}
+                finally:
+                    h5py._errors.silence_errors()
+            dataset.write_direct_chunk(offset, chunk, mask)
+    return answer
+
+
+class Class2(ctypes.Structure):
+    """H5Z_class2_t."""
+
+    _fields_ = [
+        ("version", ctypes.c_int),
+        ("id", ctypes.c_int),
+        ("encoder_present", ctypes.c_uint),
+        ("decoder_present", ctypes.c_uint),
+        ("name", ctypes.c_char_p),
+        ("can_apply", ctypes.c_void_p),
+        ("set_local", ctypes.c_void_p),
+        (
+            "filter",
+            ctypes.CFUNCTYPE(
+                ctypes.c_size_t,
+                ctypes.c_uint,
+                ctypes.c_size_t,
+                ctypes.POINTER(ctypes.c_uint),
+                ctypes.c_size_t,
+                ctypes.POINTER(ctypes.c_size_t),
+                ctypes.POINTER(ctypes.c_void_p),
+            ),
+        ),
+    ]
+
+
+def callback(job):
+    """Calls the plugin's callbacks without any libhdf5 in the process, by the rules of HDF5 2.2."""
+    plugin = ctypes.CDLL(job["library"])
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    plugin.H5PLget_plugin_info.restype = ctypes.POINTER(Class2)
+    info = plugin.H5PLget_plugin_info().contents
+
+    def call(flags, cd, content, room):
+        """(returned, *buf_size after, content after, whether *buf and *buf_size were left alone)"""
+        size = ctypes.c_size_t(len(content) + room)
+        buffer = ctypes.c_void_p(libc.malloc(ctypes.c_size_t(size.value)))
+        ctypes.memset(buffer, 0xEE, size.value)
+        ctypes.memmove(buffer, content, len(content))
+        before = (buffer.value, size.value)
+        words = (ctypes.c_uint * max(len(cd), 1))(*cd)
+        n = info.filter(flags, len(cd), words, len(content), ctypes.byref(size), ctypes.byref(buffer))
+        result = ctypes.string_at(buffer, n) if n else b""
+        same = (buffer.value, size.value) == before
+        libc.free(buffer)
+        return n, size.value, result, same
+
+    content = bytes(i // 40 % 256 for i in range(job["bytes"]))
+    cd = job["cd"]
+    answer = {"type": plugin.H5PLget_plugin_type(), "id": info.id, "version": info.version, "name": info.name.decode()}
+    n, size, chunk, _ = call(0, cd, content, 0)
+    answer["encoded"] = {"n": n, "fits": n <= size, "smaller": n < len(content)}
+    for room in (0, 1, 100_000):
+        n, size, back, _ = call(0x100, cd, chunk, room)
+        answer[f"decoded with {room} spare"] = {"same": back == content, "fits": n <= size}
+    n, size, _, same = call(0x100, cd, chunk[: len(chunk) // 2], 5)
+    answer["truncated"] = {"n": n, "untouched": same}
+    answer["strange cd"] = []
+    for strange in ([], [0], [0xFFFFFFFF] * 33, list(range(33)), [0] * 5000):
+        for flags, given in ((0, content), (0x100, chunk)):
+            n, size, _, same = call(flags, strange, given, 0)
+            answer["strange cd"].append(n <= size if n else same)
+    if info.set_local:
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        answer["set_local without HDF5"] = prototype(info.set_local)(1, 1, 1)
+    return answer
+
+
+def two(job):
+    """Writes through h5py's libhdf5 and, by ctypes, through the system's: two libraries, one image of the plugin."""
+    import h5py
+    import numpy as np
+
+    h5 = ctypes.CDLL(job["libhdf5"])
+    hid = ctypes.c_int64
+    for function in ("H5Fcreate", "H5Screate_simple", "H5Pcreate", "H5Dcreate2"):
+        getattr(h5, function).restype = hid
+    h5.H5open()
+
+    def variable(name):
+        return hid.in_dll(h5, name)
+
+    values = np.arange(1000, dtype="<i4")
+    words = (ctypes.c_uint * max(len(job["client"]), 1))(*job["client"])
+
+    def system(path):
+        file = hid(h5.H5Fcreate(path.encode(), 2, hid(0), hid(0)))
+        space = hid(h5.H5Screate_simple(1, (ctypes.c_uint64 * 1)(1000), None))
+        dcpl = hid(h5.H5Pcreate(variable("H5P_CLS_DATASET_CREATE_ID_g")))
+        h5.H5Pset_chunk(dcpl, 1, (ctypes.c_uint64 * 1)(300))
+        assert h5.H5Pset_filter(dcpl, job["id"], 0, ctypes.c_size_t(len(job["client"])), words) >= 0
+        integer = variable("H5T_STD_I32LE_g")
+        dataset = hid(h5.H5Dcreate2(file, b"x", integer, space, hid(0), dcpl, hid(0)))
+        assert dataset.value >= 0, "H5Dcreate2 failed"
+        data = values.ctypes.data_as(ctypes.c_void_p)
+        assert h5.H5Dwrite(dataset, integer, hid(0), hid(0), hid(0), data) >= 0, "H5Dwrite failed"
+        h5.H5Dclose(dataset)
+        h5.H5Fclose(file)
+
+    def wheel(path):
+        with h5py.File(path, "w") as file:
+            opts = tuple(job["client"])
+            file.create_dataset("x", data=values, chunks=(300,), compression=job["id"], compression_opts=opts)
+
+    answer = {}
+    for i, (who, work) in enumerate([("h5py", wheel), ("system", system), ("h5py", wheel), ("system", system)]):
+        path = f"{job['file']}.{i}"
+        work(path)
+        with h5py.File(path) as file:
+            stored = file["x"].id.get_create_plist().get_filter(0)
+            answer[f"{i} {who}"] = {"same": bool((file["x"][...] == values).all()), "cd": list(stored[2])}
+    return answer
+
+
+def mapped(words):
+    try:
+        with open("/proc/self/maps") as maps:
+            paths = {line.split()[-1] for line in maps if "/" in line}
+    except OSError:
+        return []
+    return sorted(path for path in paths if any(word in path for word in words))
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        job = json.load(file)
+    if job.get("hdf5plugin"):
+        import hdf5plugin  # noqa: F401  registers its plugins
+    answer = globals()[job["do"]](job)
+    versions = {}
+    if "h5py" in sys.modules:
+        versions = {"h5py": sys.modules["h5py"].__version__, "hdf5": sys.modules["h5py"].version.hdf5_version}
+        versions["available"] = bool(sys.modules["h5py"].h5z.filter_avail(job["id"]))
+    images = {"ours": mapped(["libh5z_"]), "theirs": mapped(["hdf5plugin/plugins"]), "hdf5": mapped(["libhdf5"])}
+    json.dump({"answer": answer, "versions": versions, "images": images}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+// Our native libraries as HDF5 plugins, in processes of their own: h5py's wheel and Debian's h5py write and read, h5dump
+// reads, hdf5plugin checks both directions. cases.ts makes the matrix from filter.json.
+
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { toClientValues } from '@h5z/core';
+import { currentPlatform } from '@h5z/core/node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { filterFolders } from '../support/packed.ts';
+import { type Case, cases } from './cases.ts';
+import { readElf } from './elf.ts';
+
+const run = promisify(execFile);
+const PYTHON = process.env.H5Z_PYTHON;
+const SYSTEM_PYTHON = process.env.H5Z_SYSTEM_PYTHON;
+const H5DUMP = process.env.H5Z_H5DUMP;
+const SYSTEM_HDF5 = globSync('/usr/lib/*/libhdf5_serial.so.*')[0];
+const SUFFIX = process.platform === 'darwin' ? '.dylib' : '.so';
+
+interface Outcome {
+  readonly sha256?: string;
+  readonly error?: string;
+  readonly filters?: readonly { id: number; flags: number; cd: number[]; name: string }[];
+  readonly masks?: readonly number[];
+  readonly headerless?: boolean;
+}
+type Outcomes = Readonly<Record<string, Outcome>>;
+interface Answer<T> {
+  readonly answer: T;
+  readonly versions: { readonly h5py?: string; readonly hdf5?: string; readonly available?: boolean };
+  readonly images: { readonly ours: string[]; readonly theirs: string[]; readonly hdf5: string[] };
+  readonly stderr: string;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'h5z-plugin-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const filters = filterFolders().map((filter) => ({
+  ...filter,
+  library: join(filter.folder, 'prebuilds', currentPlatform(), `libh5z_${filter.name}${SUFFIX}`),
+}));
+const PLUGIN_PATH = filters.map((filter) => dirname(filter.library)).join(delimiter);
+
+let jobs = 0;
+/** Runs a job of peer.py in a fresh process, with our plugins on HDF5's path or with hdf5plugin's. */
+async function peer<T>(python: string, job: { hdf5plugin?: boolean } & Record<string, unknown>): Promise<Answer<T>> {
+  const file = join(folder, `job-${jobs++}.json`);
+  writeFileSync(file, JSON.stringify(job));
+  const env = {
+    ...process.env,
+    HDF5_PLUGIN_PATH: job.hdf5plugin ? '/nonexistent' : PLUGIN_PATH,
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  const script = join(import.meta.dirname, 'peer.py');
+  const { stdout, stderr } = await run(python, ['-X', 'faulthandler', script, file], { env, maxBuffer: 1 << 28 });
+  return { ...(JSON.parse(stdout) as Omit<Answer<T>, 'stderr'>), stderr };
+}
+
+describe.each(filters)('$name', ({ description, library, name }) => {
+  const { id, lossy } = description;
+  const all = cases(description);
+
+  it('is built for this platform', () => {
+    expect(existsSync(library), `${library} is missing: run ./farm build`).toBe(true);
+  });
+
+  it.skipIf(process.platform !== 'linux')('exports three symbols and needs only libc and libm', () => {
+    const { exported, imported, needed } = readElf(library);
+    expect(exported).toEqual(['H5PLget_plugin_info', 'H5PLget_plugin_type', 'h5z_filter_v1']);
+    expect(needed.filter((so) => !/^(libc|libm|libdl|ld-linux-[a-z0-9-]+)\.so/.test(so))).toEqual([]);
+    expect(
+      imported.filter((symbol) => /^(H5|abort$|exit$|_exit$|pthread_create|fprintf|printf|puts|fopen)/.test(symbol)),
+    ).toEqual([]);
+  });
+
+  describe.skipIf(!PYTHON)('under h5py (needs H5Z_PYTHON)', () => {
+    const python = PYTHON as string;
+    const path = (who: string) => join(folder, `${name}-${who}.h5`);
+    /** who wrote -> what it says of each dataset */
+    const wrote = new Map<string, Answer<Outcomes>>();
+    /** `reader < writer` */
+    const read = new Map<string, Answer<Outcomes>>();
+    let theirsAvailable = false;
+
+    beforeAll(async () => {
+      const job = (act: string, writer: string, list: readonly Case[] = all) => ({
+        do: act,
+        id,
+        file: path(writer),
+        cases: list,
+      });
+      wrote.set('ours', await peer(python, job('write', 'ours')));
+      const theirs = await peer<Outcomes>(python, { ...job('write', 'theirs'), hdf5plugin: true });
+      theirsAvailable = theirs.versions.available === true;
+      wrote.set('theirs', theirs);
+      if (SYSTEM_PYTHON) wrote.set('system', await peer(SYSTEM_PYTHON, job('write', 'system')));
+      for (const writer of wrote.keys()) {
+        if (writer === 'theirs' && !theirsAvailable) continue;
+        read.set(`ours < ${writer}`, await peer(python, job('read', writer)));
+        if (SYSTEM_PYTHON) read.set(`system < ${writer}`, await peer(SYSTEM_PYTHON, job('read', writer)));
+        if (theirsAvailable)
+          read.set(`theirs < ${writer}`, await peer(python, { ...job('read', writer), hdf5plugin: true }));
+      }
+    }, 300_000);
+
+    it('is the plugin that ran, and hdf5plugin is where it should', () => {
+      for (const who of ['ours', ...(SYSTEM_PYTHON ? ['system'] : [])]) {
+        const { images, versions } = wrote.get(who) as Answer<Outcomes>;
+        expect(versions.available).toBe(true);
+        if (process.platform !== 'linux') continue;
+        expect(images.ours).toEqual([library]);
+        expect(images.theirs).toEqual([]);
+      }
+      expect(wrote.get('theirs')?.images.ours).toEqual([]);
+    });
+
+    it.each(all)('$name', (entry, context: { skip: (why: string) => void } | undefined) => {
+      const problems: string[] = [];
+      for (const [pair, { answer }] of read) {
+        const [, writer] = pair.split(' < ') as [string, string];
+        const written = wrote.get(writer)?.answer[entry.name];
+        const got = answer[entry.name];
+        if (written?.error !== undefined) {
+          // The peer may not know a choice of ours; we may refuse what our filter cannot encode, and say so.
+          if (writer === 'theirs' || written.error.includes('not applicable')) continue;
+          problems.push(`${writer} could not write: ${written.error}`);
+        } else if (got?.error !== undefined || got === undefined) {
+          problems.push(`${pair}: ${got?.error ?? 'not read'}`);
+        } else if (
+          lossy
+            ? got.sha256 !== read.get(`${writer} < ${writer}`)?.answer[entry.name]?.sha256
+            : got.sha256 !== written?.sha256
+        ) {
+          problems.push(`${pair}: other values`);
+        } else if (writer !== 'theirs') {
+          const stage = got.filters?.find((filter) => filter.id === id);
+          if (stage?.flags !== entry.flags) problems.push(`${pair}: flags ${stage?.flags}`);
+          if (stage?.name !== description.title) problems.push(`${pair}: name ${stage?.name}`);
+          if (entry.flags === 0 && got.masks?.some((mask) => mask !== 0)) problems.push(`${pair}: masks ${got.masks}`);
+        }
+      }
+      expect(problems).toEqual([]);
+      if (theirsAvailable && wrote.get('theirs')?.answer[entry.name]?.error !== undefined) {
+        context?.skip(`hdf5plugin does not write this: ${wrote.get('theirs')?.answer[entry.name]?.error}`);
+      }
+    });
+
+    it('stores the same cd_values under every libhdf5', () => {
+      if (!SYSTEM_PYTHON) return;
+      for (const entry of all) {
+        const stored = (pair: string) => read.get(pair)?.answer[entry.name]?.filters?.map((filter) => filter.cd);
+        expect(stored('ours < system'), entry.name).toEqual(stored('ours < ours'));
+      }
+    });
+
+    it('refuses a truncated chunk, and the error stack names filter and cause', async () => {
+      const some = all
+        .filter(
+          (entry) =>
+            entry.after.length === 0 && entry.before.length === 0 && entry.flags === 0 && entry.data === 'ramp',
+        )
+        .slice(0, 20);
+      for (const interpreter of [python, ...(SYSTEM_PYTHON ? [SYSTEM_PYTHON] : [])]) {
+        const file = path('corrupt');
+        await peer(python, { do: 'write', id, file, cases: some });
+        const { answer, stderr } = await peer<Outcomes>(interpreter, { do: 'corrupt', id, file, cases: some });
+        expect(Object.keys(answer).length).toBe(3 * some.length);
+        expect(
+          Object.entries(answer).filter(([, outcome]) => outcome.error === undefined && !outcome.headerless),
+        ).toEqual([]);
+        expect(stderr).toContain(`h5z filter ${name} (ID ${id}`);
+        expect(stderr).toMatch(/cannot decode a chunk of \d+ bytes: [a-z ]+:/);
+      }
+    });
+
+    it.skipIf(!SYSTEM_HDF5)('serves two libhdf5s of one process (needs the system libhdf5)', async () => {
+      const client = [...toClientValues(description, {})];
+      const job = { do: 'two', id, file: path('two'), libhdf5: SYSTEM_HDF5, client };
+      const { answer, images } = await peer<Record<string, { same: boolean; cd: number[] }>>(python, job);
+      const [first, ...others] = Object.values(answer);
+      expect(Object.keys(answer)).toEqual(['0 h5py', '1 system', '2 h5py', '3 system']);
+      expect(first?.same).toBe(true);
+      for (const other of others) expect(other).toEqual(first);
+      if (process.platform !== 'linux') return;
+      expect(images.ours).toEqual([library]);
+      expect(new Set(images.hdf5.filter((file) => !file.includes('_hl')).map(dirname)).size).toBe(2);
+    });
+
+    it("keeps HDF5 2.2's rules for buffers, with no libhdf5 in the process", async () => {
+      const cd =
+        read.get('ours < ours')?.answer[all[0]?.name ?? '']?.filters?.find((filter) => filter.id === id)?.cd ?? [];
+      const { answer } = await peer<Record<string, unknown>>(python, {
+        do: 'callback',
+        id,
+        library,
+        bytes: 40_000,
+        cd,
+      });
+      expect(answer).toMatchObject({
+        type: 0,
+        version: 1,
+        id,
+        name: description.title,
+        encoded: { fits: true },
+        truncated: { n: 0, untouched: true },
+      });
+      for (const spare of [0, 1, 100_000]) {
+        expect(answer[`decoded with ${spare} spare`]).toEqual({ same: !lossy, fits: true });
+      }
+      expect(answer['strange cd']).toEqual(new Array(10).fill(true));
+      if ('set_local without HDF5' in answer) expect(answer['set_local without HDF5']).toBeLessThan(0);
+    });
+
+    it.skipIf(!H5DUMP)(
+      'decodes under h5dump (needs H5Z_H5DUMP)',
+      async () => {
+        const list = all.filter((entry) => entry.shape.length === 1 && !/^[SV]|compound|array/.test(entry.dtype));
+        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+        for (const entry of list) {
+          const out = join(folder, 'dump.bin');
+          await run(H5DUMP as string, ['-d', `/${entry.name}`, '-b', 'FILE', '-o', out, path('ours')], {
+            env,
+            maxBuffer: 1 << 28,
+          });
+          const digest = createHash('sha256').update(readFileSync(out)).digest('hex');
+          expect(digest, entry.name).toBe(read.get('ours < ours')?.answer[entry.name]?.sha256);
+        }
+      },
+      120_000,
+    );
+  });
+});
