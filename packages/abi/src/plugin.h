@@ -69,8 +69,8 @@ typedef struct {
   F(herr_t, H5free_memory, (void *))                                                                            \
   F(herr_t, H5Epush2, (hid_t, const char *, const char *, unsigned, hid_t, hid_t, hid_t, const char *, ...))    \
   F(herr_t, H5Eis_paused, (hid_t, bool *))                                                                      \
-  F(herr_t, H5Eresume_stack, (hid_t))                                                                           \
-  F(herr_t, H5Epause_stack, (hid_t))                                                                            \
+  F(hid_t, H5Ecreate_stack, (void))                                                                             \
+  F(herr_t, H5Eset_current_stack, (hid_t))                                                                      \
   V(H5E_ERR_CLS_g)                                                                                              \
   V(H5E_PLINE_g)                                                                                                \
   V(H5E_CANTFILTER_g)
@@ -103,22 +103,26 @@ static void buffer_free(const void *caller, void *buffer);
 /* ---- errors ---------------------------------------------------------------------------------------------------- */
 
 /* Puts one sentence on the error stack of the library that called: filter, what failed, why. HDF5 prints or throws it.
- * `nbytes` is the length of the chunk, 0 where there is none. No H5 function may follow: most clear the stack. */
+ * `nbytes` is the length of the chunk, 0 where there is none. No H5 function may follow: most clear the stack.
+ * HDF5 2 pauses its stack during a filter's callback and drops what is pushed onto it: there, a new stack with the
+ * sentence becomes the current one, which was empty but for what earlier filters of the pipeline had to say. */
 static void push_error(const h5_library *h5, const char *function, const char *what, size_t nbytes, const char *why) {
   if (!h5 || !h5->H5Epush2 || !h5->H5E_ERR_CLS_g || !h5->H5E_PLINE_g || !h5->H5E_CANTFILTER_g) return;
   const h5z_filter *f = h5z_filter_v1();
-  bool paused = false; /* HDF5 2 drops what is pushed during a filter callback, unless the stack is resumed */
-  if (h5->H5Eis_paused && h5->H5Eresume_stack && h5->H5Epause_stack) h5->H5Eis_paused(0, &paused);
-  if (paused) h5->H5Eresume_stack(0);
+  hid_t stack = 0; /* H5E_DEFAULT, the current one */
+  bool paused = false;
+  if (h5->H5Eis_paused && h5->H5Ecreate_stack && h5->H5Eset_current_stack) h5->H5Eis_paused(stack, &paused);
+  if (paused) stack = h5->H5Ecreate_stack();
+  if (stack < 0) return;
   const hid_t cls = *h5->H5E_ERR_CLS_g, major = *h5->H5E_PLINE_g, minor = *h5->H5E_CANTFILTER_g;
   if (nbytes) {
-    h5->H5Epush2(0, "h5z", function, 0, cls, major, minor, "h5z filter %s (ID %u, %s) cannot %s of %llu bytes: %s",
+    h5->H5Epush2(stack, "h5z", function, 0, cls, major, minor, "h5z filter %s (ID %u, %s) cannot %s of %llu bytes: %s",
                  f->name, (unsigned)f->id, f->version, what, (unsigned long long)nbytes, why);
   } else {
-    h5->H5Epush2(0, "h5z", function, 0, cls, major, minor, "h5z filter %s (ID %u, %s) cannot %s: %s", f->name,
+    h5->H5Epush2(stack, "h5z", function, 0, cls, major, minor, "h5z filter %s (ID %u, %s) cannot %s: %s", f->name,
                  (unsigned)f->id, f->version, what, why);
   }
-  if (paused) h5->H5Epause_stack(0);
+  if (paused) h5->H5Eset_current_stack(stack); /* and closes it */
 }
 
 /* ---- creating a dataset ---------------------------------------------------------------------------------------- */
