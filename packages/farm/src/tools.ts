@@ -274,9 +274,9 @@ export interface Cmake {
   readonly ninja: string;
 }
 
-const CMAKE_MINIMUM = '3.24';
+const CMAKE_MINIMUM = '3.25';
 
-/** CMake >= 3.24 and Ninja: from PATH, else pinned wheels in the cache. */
+/** CMake >= 3.25 and Ninja: from PATH, else pinned wheels in the cache. */
 export async function ensureCmake(): Promise<Cmake> {
   const [cmake, ninja] = await Promise.all([which('cmake'), which('ninja')]);
   const version = cmake === undefined ? undefined : await versionOf(cmake);
