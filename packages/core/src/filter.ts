@@ -187,7 +187,7 @@ export function variantOrder(name: string, options: LoadOptions = {}): { order: 
 
 /** H5Z_PREFER=wasm, or per filter: H5Z_PREFER="zstd=wasm,native" (the last word without a name is for all others). */
 function preferred(name: string): Choice | undefined {
-  const setting = globalThis.process?.env?.['H5Z_PREFER'] ?? '';
+  const setting = globalThis.process?.env?.H5Z_PREFER ?? '';
   let general: Choice | undefined;
   let own: Choice | undefined;
   for (const entry of setting.split(',').map((word) => word.trim())) {

@@ -1,0 +1,396 @@
+// What every filter must do, in every built variant: encode and decode all sizes and types, agree with the other
+// variants, and answer bad input with an error and nothing else. The list of filters is `ls filters/`.
+
+import { readFileSync, statSync } from 'node:fs';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  type Codec,
+  createPipeline,
+  FILTER_ERRORS,
+  FLAG_OPTIONAL,
+  isH5zError,
+  type LoadedStage,
+} from '../../packages/core/dist/index.js';
+import { type FilterUnderTest, filters } from './filters.ts';
+import { chunkOf, dataset, ELEMENTS, type Mode, modesOf, PATTERNS, randomNumbers, sizesOf } from './modes.ts';
+
+// Long enough for the slowest level on the slowest machine; only a hang meets it.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
+
+const CANARY = 0xa5;
+const GUARD = 32;
+
+/** `size` bytes with guards on both sides; `check` fails when a guard was touched. */
+function guarded(size: number): { out: Uint8Array; intact: () => boolean } {
+  const whole = new Uint8Array(size + 2 * GUARD).fill(CANARY);
+  const out = whole.subarray(GUARD, GUARD + size);
+  const guards = [whole.subarray(0, GUARD), whole.subarray(GUARD + size)];
+  return { out, intact: () => guards.every((guard) => guard.every((byte) => byte === CANARY)) };
+}
+
+type Outcome = { readonly bytes: Uint8Array } | { readonly code: string };
+
+/** Runs `work`; a refusal must be an H5zError of the filter with a sentence, and never an internal error. */
+function outcome(work: () => Uint8Array | number, context: string): Outcome {
+  try {
+    const result = work();
+    return { bytes: typeof result === 'number' ? new Uint8Array(0) : result };
+  } catch (error) {
+    if (!isH5zError(error)) throw new Error(`${context}: ${String(error)} is no H5zError`, { cause: error });
+    if (!(error.code in FILTER_ERRORS) || error.code === 'H5Z_E_INTERNAL') {
+      throw new Error(`${context}: ${error.code}: ${error.message}`, { cause: error });
+    }
+    if (!/^.{20,}; .{10,}$/.test(error.message))
+      throw new Error(`${context}: "${error.message}" is no sentence with a remedy`);
+    return { code: error.code };
+  }
+}
+
+const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+const isRefusal = (code: string) => ['H5Z_E_NOT_APPLICABLE', 'H5Z_E_PARAM', 'H5Z_E_UNSUPPORTED'].includes(code);
+
+interface Case {
+  readonly label: string;
+  readonly stored: Uint32Array;
+  readonly data: Uint8Array;
+  readonly encoded: Uint8Array;
+}
+
+/** Encodes what `mode` accepts of a chunk; undefined when the filter says that it is not for such data. */
+function encodeCase(
+  codec: Codec,
+  mode: Mode,
+  element: (typeof ELEMENTS)[number],
+  n: number,
+  data: Uint8Array,
+): Case | undefined {
+  const label = `${mode.label}, ${n} x ${element.label}`;
+  let stored = new Uint32Array(0);
+  const derived = outcome(() => {
+    stored = Uint32Array.from(codec.derive(mode.client, dataset(element, n)));
+    return 0;
+  }, `${label}: derive`);
+  if ('code' in derived) {
+    if (!isRefusal(derived.code)) throw new Error(`${label}: derive says ${derived.code}`);
+    return undefined;
+  }
+  const encoded = outcome(() => codec.encode(data, { cdValues: stored }), `${label}: encode`);
+  if ('code' in encoded) {
+    if (!isRefusal(encoded.code)) throw new Error(`${label}: encode says ${encoded.code}`);
+    return undefined;
+  }
+  return { label, stored, data, encoded: encoded.bytes };
+}
+
+for (const filter of filters) {
+  const { description } = filter;
+  describe(`${description.name} (${description.id})`, () => {
+    const codecs = new Map<string, Codec>();
+    beforeAll(async () => {
+      for (const variant of filter.variants) codecs.set(variant.name, await variant.load());
+    });
+    const codec = (name: string): Codec => {
+      const found = codecs.get(name);
+      if (!found) throw new Error(`${name} is not loaded`);
+      return found;
+    };
+    const names = filter.variants.map((variant) => variant.name);
+    const encoders = names.filter((name) => name !== 'wasm-decode');
+    const modes = modesOf(description);
+
+    test('says who it is, in every variant', () => {
+      for (const [name, found] of codecs) {
+        expect([found.id, found.name, found.canEncode]).toEqual([
+          description.id,
+          description.name,
+          name !== 'wasm-decode',
+        ]);
+        expect(found.variant).toBe(name === 'native' ? 'native' : 'wasm');
+      }
+    });
+
+    describe.each(encoders)('encoded by %s', (encoder) => {
+      test.each(modes)('$label: every variant gives back what went in', (mode) => {
+        let accepted = 0;
+        for (const element of ELEMENTS) {
+          for (const n of sizesOf(mode)) {
+            for (const pattern of PATTERNS) {
+              accepted += roundTrip(mode, element, n, chunkOf(pattern, n, element.size), encoder) ? 1 : 0;
+            }
+          }
+        }
+        if (Object.keys(mode.options).length === 0) expect(accepted).toBeGreaterThan(0);
+      });
+
+      test('one MiB and a bit', () => {
+        const mode = modes[0] as Mode;
+        for (const element of ELEMENTS.filter(({ size }) => [1, 4, 7].includes(size))) {
+          const n = Math.ceil(2 ** 20 / element.size) + 3;
+          for (const pattern of PATTERNS) roundTrip(mode, element, n, chunkOf(pattern, n, element.size), encoder);
+        }
+      });
+    });
+
+    function roundTrip(
+      mode: Mode,
+      element: (typeof ELEMENTS)[number],
+      n: number,
+      data: Uint8Array,
+      encoder: string,
+    ): boolean {
+      const source = codec(encoder);
+      const made = encodeCase(source, mode, element, n, data);
+      if (made === undefined) return false;
+      const { label, stored, encoded } = made;
+      const fail = (what: string) => new Error(`${description.name} ${label}: ${what}`);
+      const bound = source.encodeBound(data.length, stored);
+      if (encoded.length > bound) throw fail(`${encoder} wrote ${encoded.length} bytes, its bound is ${bound}`);
+      if (String(source.derive(stored, dataset(element, n))) !== String(stored)) {
+        throw fail('derive changes its own stored values');
+      }
+      const exact = guarded(encoded.length);
+      const tight = outcome(() => source.encodeInto(data, exact.out, { cdValues: stored }), `${label}: encodeInto`);
+      if (!exact.intact()) throw fail(`${encoder} wrote past the output when encoding`);
+      if (
+        !('code' in tight) &&
+        !description.lossy &&
+        !same(codec(encoder).decode(exact.out, { cdValues: stored, size: data.length }), data)
+      ) {
+        throw fail(`${encoder} encodes otherwise when the output is just large enough`);
+      }
+      let first: Uint8Array | undefined;
+      for (const name of names) {
+        const decoder = codec(name);
+        const size = decoder.decodedSize(encoded, stored);
+        if (size !== undefined && size !== data.length) throw fail(`${name} expects ${size} bytes of ${data.length}`);
+        const decoded = decoder.decode(encoded, { cdValues: stored, size: data.length });
+        if (decoded.length !== data.length) throw fail(`${name} decodes ${decoded.length} bytes of ${data.length}`);
+        if (!description.lossy && !same(decoded, data)) throw fail(`${name} decodes other bytes than went in`);
+        first ??= decoded;
+        if (!same(decoded, first)) throw fail(`${name} and ${names[0]} decode to different bytes`);
+        const room = guarded(data.length);
+        const written = decoder.decodeInto(encoded, room.out, { cdValues: stored });
+        if (written !== data.length || !same(room.out, first)) throw fail(`${name} decodeInto differs from decode`);
+        if (!room.intact()) throw fail(`${name} wrote past the output`);
+      }
+      return true;
+    }
+
+    describe('bad input', () => {
+      const chunks = new Map<string, Case[]>();
+      beforeAll(() => {
+        const encoder = encoders[0];
+        if (encoder === undefined) throw new Error('no variant of this filter can encode');
+        for (const mode of modes) {
+          const cases = [ELEMENTS[0], ELEMENTS[3]].flatMap((element) =>
+            element ? [encodeCase(codec(encoder), mode, element, 1237, chunkOf('counts', 1237, element.size))] : [],
+          );
+          chunks.set(
+            mode.label,
+            cases.filter((made) => made !== undefined),
+          );
+        }
+      });
+
+      /**
+       * Decodes in every variant into a guarded output. The two WebAssembly modules must agree on everything; native need
+       * not on damaged chunks, of which codecs notice more or less by the width of the words they read (zstd does).
+       */
+      function everywhere(chunk: Uint8Array, cdValues: Uint32Array, size: number, label: string): Outcome {
+        let any: Outcome | undefined;
+        let first: { name: string; result: Outcome } | undefined;
+        for (const name of names) {
+          const room = guarded(size);
+          const result = outcome(() => {
+            const n = codec(name).decodeInto(chunk, room.out, { cdValues });
+            if (n > size) throw new Error(`${label}: ${name} says ${n} of ${size} bytes`);
+            return room.out.slice(0, n);
+          }, `${name}: ${label}`);
+          if (!room.intact()) throw new Error(`${label}: ${name} wrote past the output`);
+          any ??= result;
+          if (name === 'native') continue;
+          first ??= { name, result };
+          const agree =
+            'bytes' in result && 'bytes' in first.result
+              ? same(result.bytes, first.result.bytes)
+              : 'code' in result && 'code' in first.result;
+          if (!agree)
+            throw new Error(`${label}: ${name} and ${first.name} disagree: ${show(result)} and ${show(first.result)}`);
+        }
+        if (!any) throw new Error('no variants');
+        return any;
+      }
+      const show = (result: Outcome) => ('code' in result ? result.code : `${result.bytes.length} bytes`);
+      const each = (mode: Mode, work: (made: Case) => void) => {
+        for (const made of chunks.get(mode.label) ?? []) work(made);
+      };
+
+      test.each(modes)('$label: a truncated chunk never passes for a whole one', (mode) => {
+        each(mode, ({ stored, data, encoded, label }) => {
+          const lengths = new Set([
+            ...Array(40).keys(),
+            encoded.length - 1,
+            ...Array.from({ length: 60 }, (_, i) => Math.floor((encoded.length * i) / 60)),
+          ]);
+          for (const length of [...lengths].filter((value) => value >= 0 && value < encoded.length)) {
+            const chunk = encoded.slice(0, length);
+            const result = everywhere(chunk, stored, data.length, `${label} cut to ${length}`);
+            if ('bytes' in result) expect(result.bytes.length, `${label} cut to ${length}`).toBeLessThan(data.length);
+            for (const name of names) {
+              const pipeline = createPipeline([{ id: description.id, cdValues: stored, codec: codec(name) }]);
+              const whole = outcome(() => pipeline.decode(chunk, { size: data.length }), label);
+              expect('code' in whole, `${label} cut to ${length}, ${name}`).toBe(true);
+            }
+          }
+        });
+      });
+
+      test.each(modes)('$label: flipped bits give an error or other bytes, and nothing else', (mode) => {
+        each(mode, ({ stored, data, encoded, label }) => {
+          const next = randomNumbers(encoded.length);
+          for (let i = 0; i < 250; i++) {
+            const bit = i < 128 ? i % (encoded.length * 8) : next() % (encoded.length * 8);
+            const chunk = encoded.slice();
+            chunk[bit >> 3] = (chunk[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+            everywhere(chunk, stored, data.length, `${label} bit ${bit} flipped`);
+          }
+        });
+      });
+
+      test.each(modes)('$label: headers that ask for the world, noise, and nothing at all', (mode) => {
+        each(mode, ({ stored, data, encoded, label }) => {
+          for (const length of [4, 8, 12, 16]) {
+            for (const byte of [0xff, 0x7f, 0x00]) {
+              const chunk = encoded.slice();
+              chunk.fill(byte, 0, Math.min(length, chunk.length));
+              everywhere(chunk, stored, data.length, `${label} first ${length} bytes ${byte}`);
+            }
+          }
+          const next = randomNumbers(7);
+          for (const length of [0, 1, 11, 12, 13, 100, 3000]) {
+            everywhere(Uint8Array.from({ length }, next), stored, data.length, `${label} ${length} bytes of noise`);
+          }
+          everywhere(new Uint8Array(0), stored, 0, `${label} nothing into nothing`);
+        });
+      });
+
+      test.each(modes)('$label: an output one byte short is an error', (mode) => {
+        each(mode, ({ stored, data, encoded, label }) => {
+          const result = everywhere(encoded, stored, data.length - 1, `${label} capacity one short`);
+          expect(show(result), label).toMatch(/^H5Z_E_/);
+          for (const name of names) {
+            const room = guarded(data.length - 1);
+            const short = outcome(() => codec(name).decodeInto(encoded, room.out, { cdValues: stored }), label);
+            expect(show(short), `${label} ${name}`).toMatch(/^H5Z_E_/);
+            const limited = outcome(
+              () => codec(name).decode(encoded, { cdValues: stored, size: data.length - 1 }),
+              label,
+            );
+            expect(show(limited), `${label} ${name}`).toMatch(/^H5Z_E_/);
+          }
+          for (const name of encoders) {
+            const room = guarded(encoded.length - 1);
+            outcome(() => codec(name).encodeInto(data, room.out, { cdValues: stored }), `${label} ${name}`);
+            expect(room.intact(), `${label}: ${name} wrote past the output when encoding`).toBe(true);
+          }
+        });
+      });
+
+      test.each(modes)('$label: cd_values missing, too few, 33, extreme', (mode) => {
+        each(mode, ({ stored, data, encoded, label }) => {
+          const counts = [...Array(stored.length).keys()].map((count) => stored.slice(0, count));
+          const long = Uint32Array.from({ length: 33 }, (_, i) => stored[i] ?? 0);
+          const extremes = [...stored.keys()].flatMap((i) =>
+            [0, 1, 0x7fffffff, 0x80000000, 0xffffffff].map((value) => stored.with(i, value)),
+          );
+          for (const cdValues of [...counts, long, ...extremes, Uint32Array.from({ length: 33 }, () => 0xffffffff)]) {
+            everywhere(encoded, cdValues, data.length, `${label} cd_values ${[...cdValues]}`);
+            for (const name of encoders) {
+              const what = `${label} ${name} cd_values ${[...cdValues]}`;
+              outcome(() => codec(name).encodeBound(data.length, cdValues), what);
+              const bounded = outcome(() => codec(name).encode(data, { cdValues }), what);
+              if ('bytes' in bounded) everywhere(bounded.bytes, cdValues, data.length, what);
+              outcome(
+                () => codec(name).derive(cdValues, dataset(ELEMENTS[0] as (typeof ELEMENTS)[number], 1237)).length,
+                what,
+              );
+            }
+          }
+        });
+      });
+
+      test('an empty chunk to encode', () => {
+        for (const name of encoders) outcome(() => codec(name).encode(new Uint8Array(0), { cdValues: [] }), name);
+      });
+    });
+
+    describe.runIf(description.variants.wasm)('the WebAssembly modules', () => {
+      const module = (name: string) => {
+        const file = filter.variants.find((variant) => variant.name === name)?.file ?? '';
+        return { size: statSync(file).size, module: new WebAssembly.Module(readFileSync(file)) };
+      };
+      const exportsOf = (name: string) =>
+        WebAssembly.Module.exports(module(name).module)
+          .map((entry) => entry.name)
+          .sort();
+      const isEmscripten = (name: string) =>
+        /^(_initialize|__indirect_function_table|_?emscripten_stack_(restore|alloc|get_current|get_free))$/.test(name);
+      const DECODER = ['h5z_alloc', 'h5z_decode', 'h5z_decoded_size', 'h5z_info', 'h5z_reset', 'memory'];
+      const ENCODER = ['h5z_derive', 'h5z_encode', 'h5z_encode_bound'];
+      const ours = (names: string[]) => names.filter((name) => !isEmscripten(name));
+
+      test.each(['wasm', 'wasm-decode'])('%s imports nothing', (name) => {
+        expect(WebAssembly.Module.imports(module(name).module)).toEqual([]);
+      });
+
+      test('the full module exports the ABI, the decode-only one no encoder', () => {
+        expect(ours(exportsOf('wasm'))).toEqual([...DECODER, ...ENCODER].sort());
+        expect(ours(exportsOf('wasm-decode'))).toEqual(DECODER);
+      });
+
+      test('the decode-only module is the smaller one', () => {
+        expect(module('wasm-decode').size).toBeLessThan(module('wasm').size);
+      });
+    });
+  });
+}
+
+describe('pipelines of all filters', () => {
+  const stages = async (variant: 'native' | 'wasm', filter: FilterUnderTest): Promise<Codec> => {
+    const found =
+      filter.variants.find(({ name }) => name === variant) ??
+      filter.variants.find(({ name }) => name !== 'wasm-decode');
+    if (!found) throw new Error(`${filter.description.name} has no variant that encodes`);
+    return found.load();
+  };
+  const element = ELEMENTS[0] as (typeof ELEMENTS)[number];
+
+  test.each(['native', 'wasm'] as const)('%s: any order, any mask, decodes what was encoded', async (variant) => {
+    const lossless = filters.filter(({ description }) => !description.lossy);
+    const codecs = await Promise.all(lossless.map((filter) => stages(variant, filter)));
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat({ max: codecs.length - 1 }), { maxLength: 6 }),
+        fc.nat({ max: 63 }),
+        fc.uint8Array({ minLength: 1, maxLength: 3000 }),
+        (choice, mask, data) => {
+          const all: LoadedStage[] = choice.map((i) => {
+            const codec = codecs[i] as Codec;
+            const modes = modesOf((lossless[i] as FilterUnderTest).description);
+            const cdValues = codec.derive((modes[0] as Mode).client, dataset(element, data.length));
+            return { id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec };
+          });
+          // Encode without the masked stages, decode with all of them and the mask.
+          const ran = all.map((stage, i) => ({ stage, i })).filter(({ i }) => ((mask >> i) & 1) === 0);
+          const encoded = createPipeline(ran.map(({ stage }) => stage)).encode(data);
+          let filterMask = mask & ((1 << all.length) - 1);
+          for (const [at, { i }] of ran.entries()) if ((encoded.filterMask >> at) & 1) filterMask |= 1 << i;
+          const decoded = createPipeline(all).decode(encoded.data, { filterMask, size: data.length });
+          expect(same(decoded, data)).toBe(true);
+        },
+      ),
+      { numRuns: 60, seed: 20261123 },
+    );
+  });
+});
