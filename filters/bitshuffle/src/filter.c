@@ -230,9 +230,10 @@ done:
 
 static int64_t bitshuffle_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
   settings s;
-  const int64_t bound = bitshuffle_encode_bound(cd, ncd, nin);
+  const int64_t error = parse(cd, ncd, &s);
+  if (error < 0) return error;
+  const int64_t bound = bitshuffle_encode_bound(cd, ncd, nin); /* knows what cannot be encoded */
   if (bound < 0) return bound;
-  parse(cd, ncd, &s);
   if (s.codec != CODEC_NONE) return encode_compressed(&s, in, nin, out, cap);
 
   if (nin > cap) return H5Z_E_OUTPUT;
