@@ -22,7 +22,6 @@
 #include <stdlib.h>
 
 enum { HEADER = 12, BLOCK_HEADER = 4 };
-static const uint32_t DEFAULT_BLOCK = 1u << 30;
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -63,6 +62,8 @@ static int64_t lz4_decode(const uint32_t *cd, size_t ncd, const void *in, size_t
 }
 
 #if !defined(H5Z_DECODE_ONLY)
+static const uint32_t DEFAULT_BLOCK = 1u << 30;
+
 static size_t block_of(const uint32_t *cd, size_t ncd, size_t nin) {
   const size_t block = ncd > 0 && cd[0] > 0 ? cd[0] : DEFAULT_BLOCK;
   return min_size(min_size(block, LZ4_MAX_INPUT_SIZE), nin);

@@ -54,13 +54,18 @@ static int64_t zstd_decoded_size(const uint32_t *cd, size_t ncd, const void *in,
 /* zstd decodes straight into the output, so the output is the window: the frame's own window size costs no memory,
  * and frames without content size need no special case. */
 static int64_t zstd_decode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
-  (void)cd, (void)ncd;
   if (nin == 0) return H5Z_E_CORRUPT; /* zstd takes no frames for an empty chunk */
   ZSTD_DCtx *context = ZSTD_createDCtx();
   if (!context) return H5Z_E_MEMORY;
   const size_t n = ZSTD_decompressDCtx(context, out, cap, in, nin);
   ZSTD_freeDCtx(context);
-  return ZSTD_isError(n) ? error_of(n) : (int64_t)n;
+  if (!ZSTD_isError(n)) return (int64_t)n;
+  const int64_t error = error_of(n);
+  if (error == H5Z_E_OUTPUT) { /* more than the frames said they hold is damage, not want of room */
+    const int64_t claim = zstd_decoded_size(cd, ncd, in, nin);
+    if (claim >= 0 && claim != H5Z_SIZE_UNKNOWN && (uint64_t)claim <= cap) return H5Z_E_CORRUPT;
+  }
+  return error;
 }
 
 #if !defined(H5Z_DECODE_ONLY)
