@@ -87,8 +87,7 @@ function failure(
   if (NOT_THERE.test(stack)) {
     return new H5zError('H5Z_WASM_LOAD', `${doing}: libhdf5 could not load the side module: ${reasonsOf(stack)}`, {
       ...options,
-      remedy:
-        'in a page, use h5wasm in a worker (browsers refuse to compile large modules at once on the main thread), and check that the content security policy has wasm-unsafe-eval',
+      remedy: 'check that the content security policy has wasm-unsafe-eval; in a page, try h5wasm in a worker',
     });
   }
   // h5z's side modules push a sentence of their own, which ends with the error's text, on libhdf5's stack.

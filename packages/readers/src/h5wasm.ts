@@ -146,7 +146,8 @@ async function putInPlace(state: State, pkg: AnyFilterPackage): Promise<Installe
 
 /**
  * Writes the side module where dlopen finds it. In h5wasm's in-memory file system Emscripten compiles it now, off the
- * thread, so that dlopen finds it ready: browsers refuse to compile large modules synchronously on the main thread.
+ * thread, so that dlopen finds it ready: on the main thread browsers compile synchronously only up to a limit (Chromium
+ * 8 MB, formerly 4 KB).
  */
 async function place(fs: H5FileSystem, folder: string, file: string, bytes: Uint8Array): Promise<void> {
   const { createPreloadedFile } = fs;
