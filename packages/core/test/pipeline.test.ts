@@ -128,7 +128,8 @@ test('a chunk that decodes to another size than its dataset says is corrupt', ()
 });
 })
 
-describe('errors', () => {
+describe('errors', () =>
+{
   test('name the stage that failed', async () => {
     const pipeline = createPipeline([stage(tagging(1)), stage(tagging(2))]);
     const broken = new Uint8Array([2, 9]);
@@ -145,4 +146,5 @@ describe('errors', () => {
   ])('%j is refused', (options) => {
     expect(() => createPipeline([]).decode(new Uint8Array(0), options)).toThrow(coded('H5Z_PARAMETER'));
   });
-});
+}
+)
