@@ -2,8 +2,8 @@
 // embedded npm registry, installs into an empty folder with plain `npm install`, decodes real HDF5 files through every
 // variant with the installed `h5z`, and compares each digest with an independent one.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { FilterPackage } from '../../core/src/types.ts';
@@ -18,8 +18,8 @@ import {
 } from './demo-data.ts';
 import { type Filter, readFilters } from './filters.ts';
 import { elapsed, FarmError, say, step, table } from './log.ts';
-import { type Packed, pack } from './pack.ts';
-import { type RunningRegistry, startRegistry } from './registry-server.ts';
+import { pack } from './pack.ts';
+import { installInto, publishAll } from './publish.ts';
 
 /** What libhdf5 itself decodes; the only filters besides ours that a dataset of the demo may use. */
 const BUILT_INS = new Set([1, 2, 3]);
@@ -46,38 +46,6 @@ export interface DemoRow {
   readonly megabytesPerSecond: number | undefined;
   readonly match: boolean;
   readonly why?: string;
-}
-
-/** Publishes `packages` and what they need of other people's to a new embedded registry. */
-export async function publishAll(packages: readonly Packed[]): Promise<RunningRegistry> {
-  const registry = await startRegistry();
-  try {
-    const ours = new Set(packages.map(({ name }) => name));
-    for (const { folder } of packages) {
-      // Other people's packages that ours need at run time, as npm put them into node_modules.
-      const pkg = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageDependencies;
-      const names = Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies }).filter((name) => !ours.has(name));
-      await registry.mirror(names, folder);
-    }
-    for (const { tarball } of packages) await registry.publish(tarball);
-  } catch (cause) {
-    await registry.close();
-    throw cause;
-  }
-  return registry;
-}
-
-interface PackageDependencies {
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly optionalDependencies?: Readonly<Record<string, string>>;
-}
-
-/** `npm install NAMES` in a new empty folder. */
-export async function installInto(registry: RunningRegistry, names: readonly string[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'h5z-install-'));
-  await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
-  await registry.npm(['install', ...names, '--registry', registry.url], folder);
-  return folder;
 }
 
 /** True when every filter of the dataset is ours or a built-in, and there is a digest to compare with. */
