@@ -86,11 +86,11 @@ export async function pack(
   const wanted = (...names: string[]): boolean =>
     options.only === undefined || options.only.length === 0 || names.some((name) => options.only?.includes(name));
 
-  const staged: { folder: string; target: string }[] = [];
+  const staged: Staged[] = [];
   for (const filter of await readFilters()) {
     if (!wanted(filter.name, filter.packageName)) continue;
     await finishFilter(filter);
-    staged.push({ folder: filter.dir, target: stageFolder(filter.dir, stage, filterPage(filter.dir)) });
+    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir)));
   }
   for (const folder of publicWorkspaces()) {
     const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
@@ -102,7 +102,7 @@ export async function pack(
       );
     }
     const readme = `# ${name}\n\n${String(description ?? '')}\n`;
-    staged.push({ folder, target: stageFolder(folder, stage, readme) });
+    staged.push(stageFolder(folder, stage, readme));
   }
   if (staged.length === 0)
     throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');
@@ -113,7 +113,7 @@ export async function pack(
   );
 
   const packed: Packed[] = [];
-  for (const { folder, target } of staged) {
+  for (const { folder, target, absent } of staged) {
     const { name, version } = readJson<PackageJson>(join(target, 'package.json'));
     const tarball = join(out, `${name.replace(/^@/, '').replace('/', '-')}-${version}.tgz`);
     packed.push({
@@ -122,7 +122,7 @@ export async function pack(
       folder,
       tarball,
       packedBytes: statSync(tarball).size,
-      problems: options.check === false ? [] : await checkTarball(tarball),
+      problems: options.check === false ? [] : [...absent.map(notBuilt), ...(await checkTarball(tarball))],
     });
   }
   rmSync(stage, { recursive: true, force: true });
@@ -130,16 +130,34 @@ export async function pack(
   return packed;
 }
 
+interface Staged {
+  readonly folder: string;
+  /** The copy that is packed. */
+  readonly target: string;
+  /** What package.json lists in `files` and the folder lacks. */
+  readonly absent: readonly string[];
+}
+
+const notBuilt = (entry: string): string => `package.json lists ${entry}, which is not there: run ./farm build first`;
+
+/** Taken from the repository where a package has none of its own. */
+const SUPPLIED = new Set(['LICENSE', 'README.md']);
+
 /** Copies what a package publishes to `stage`; LICENSE and README come from the repository where the folder has none. */
-function stageFolder(folder: string, stage: string, readme: string): string {
+function stageFolder(folder: string, stage: string, readme: string): Staged {
   const pkg = readJson<PackageJson>(join(folder, 'package.json'));
   const target = join(stage, pkg.name.replace(/^@/, '').replace('/', '-'));
   mkdirSync(target);
   const { scripts: _scripts, devDependencies: _devDependencies, ...published } = pkg;
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+  const absent: string[] = [];
   for (const entry of pkg.files ?? []) {
     const from = join(folder, entry);
-    if (!existsSync(from) || entry.startsWith('!')) continue;
+    if (entry.startsWith('!')) continue;
+    if (!existsSync(from)) {
+      if (!SUPPLIED.has(entry)) absent.push(entry);
+      continue;
+    }
     cpSync(from, join(target, entry), {
       recursive: true,
       filter: (path) => !/\.tsbuildinfo$|[/\\]node_modules$|[/\\]\.[^/\\]*$/.test(path),
@@ -156,5 +174,5 @@ function stageFolder(folder: string, stage: string, readme: string): string {
     const path = join(entry.parentPath, entry.name);
     if (entry.isFile()) chmodSync(path, programs.has(path) ? 0o755 : 0o644);
   }
-  return target;
+  return { folder, target, absent };
 }
