@@ -107,29 +107,27 @@ describe('bounds', () => {
       };
       return { ...codec, decode };
     };
-    };
-  const pipeline = createPipeline([stage(spy(1, true)), stage(spy(2, true)), stage(spy(3, false))]);
-  pipeline.decode(new Uint8Array([3, 2, 1, 7]), { size: 1 });
-  expect(sizes).toEqual([3, 2, 1]);
-  sizes.length = 0;
-  const blind = createPipeline([stage(spy(1, false)), stage(spy(2, true))]);
-  blind.decode(new Uint8Array([2, 1, 7]), { size: 1 });
-  expect(sizes).toEqual([8 + 65536, 1]);
+    const pipeline = createPipeline([stage(spy(1, true)), stage(spy(2, true)), stage(spy(3, false))]);
+    pipeline.decode(new Uint8Array([3, 2, 1, 7]), { size: 1 });
+    expect(sizes).toEqual([3, 2, 1]);
+    sizes.length = 0;
+    const blind = createPipeline([stage(spy(1, false)), stage(spy(2, true))]);
+    blind.decode(new Uint8Array([2, 1, 7]), { size: 1 });
+    expect(sizes).toEqual([8 + 65536, 1]);
+  });
+
+  test('a chunk that decodes to another size than its dataset says is corrupt', () => {
+    const pipeline = createPipeline([stage(tagging(1))]);
+    const chunk = new Uint8Array([1, 7, 7]);
+    expect(() => pipeline.decode(chunk, { size: 3 })).toThrow(coded('H5Z_E_CORRUPT', { actual: 2, expected: 3 }));
+    expect(() => pipeline.decode(chunk, { size: 1 })).toThrow(coded('H5Z_E_OUTPUT'));
+    expect(() => pipeline.decode(chunk, { size: 2, filterMask: 1 })).toThrow(coded('H5Z_E_CORRUPT'));
+    expect(() => pipeline.decodeInto(chunk, new Uint8Array(3))).toThrow(coded('H5Z_E_CORRUPT'));
+    expect(() => pipeline.decodeInto(chunk, new Uint8Array(2), { filterMask: 1 })).toThrow(coded('H5Z_E_CORRUPT'));
+  });
 });
 
-test('a chunk that decodes to another size than its dataset says is corrupt', () => {
-  const pipeline = createPipeline([stage(tagging(1))]);
-  const chunk = new Uint8Array([1, 7, 7]);
-  expect(() => pipeline.decode(chunk, { size: 3 })).toThrow(coded('H5Z_E_CORRUPT', { actual: 2, expected: 3 }));
-  expect(() => pipeline.decode(chunk, { size: 1 })).toThrow(coded('H5Z_E_OUTPUT'));
-  expect(() => pipeline.decode(chunk, { size: 2, filterMask: 1 })).toThrow(coded('H5Z_E_CORRUPT'));
-  expect(() => pipeline.decodeInto(chunk, new Uint8Array(3))).toThrow(coded('H5Z_E_CORRUPT'));
-  expect(() => pipeline.decodeInto(chunk, new Uint8Array(2), { filterMask: 1 })).toThrow(coded('H5Z_E_CORRUPT'));
-});
-})
-
-describe('errors', () =>
-{
+describe('errors', () => {
   test('name the stage that failed', async () => {
     const pipeline = createPipeline([stage(tagging(1)), stage(tagging(2))]);
     const broken = new Uint8Array([2, 9]);
@@ -146,5 +144,4 @@ describe('errors', () =>
   ])('%j is refused', (options) => {
     expect(() => createPipeline([]).decode(new Uint8Array(0), options)).toThrow(coded('H5Z_PARAMETER'));
   });
-}
-)
+});
