@@ -1,0 +1,317 @@
+// The one action, task(folder, target), and `./farm build`, which lets Nx decide which of these actions are due.
+
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { exists, run } from './exec.ts';
+import { type Filter, readFilters, selectFilters } from './filters.ts';
+import { FarmError, say, step } from './log.ts';
+import { buildDir, ROOT } from './paths.ts';
+import { ensureSource, readUpstream, type Upstream, upstreamsOf } from './sources.ts';
+import {
+  CROSS,
+  filterPlans,
+  hostPlatform,
+  isPlatform,
+  type PackagePlan,
+  PLATFORMS,
+  packagePlans,
+  type Target,
+  type TargetPlan,
+  type Toolchain,
+} from './targets.ts';
+import { ensureCmake, ensureEmscripten, ensureZig } from './tools.ts';
+
+/** `system` builds the host's native libraries with the machine's own C compiler instead of zig. */
+export type Compiler = 'zig' | 'system';
+
+/** Nx passes the environment to its tasks, and hashes this variable: see nx-plugin.mjs. */
+const compilerWanted = (): Compiler => (process.env['H5Z_COMPILER'] === 'system' ? 'system' : 'zig');
+
+/** Jobs of one ninja: Nx runs two tasks at a time. */
+const jobs = (): number => Math.max(1, Math.floor(availableParallelism() / 2));
+
+async function toolchainFlags(toolchain: Toolchain, target: string): Promise<string[]> {
+  if (toolchain === 'zig') {
+    if (compilerWanted() === 'system') {
+      if (target !== hostPlatform())
+        throw new FarmError(
+          `the system compiler builds for ${hostPlatform()} only, not ${target}. Leave --compiler out.`,
+        );
+      return [`-DH5Z_PLATFORM=${target}`];
+    }
+    const zig = await ensureZig();
+    return [
+      `-DCMAKE_TOOLCHAIN_FILE=${join(ROOT, 'toolchains/zig/platform.cmake')}`,
+      `-DH5Z_PLATFORM=${target}`,
+      `-DH5Z_ZIG_BIN=${zig.bin}`,
+    ];
+  }
+  const emscripten = await ensureEmscripten();
+  return [
+    `-DCMAKE_TOOLCHAIN_FILE=${join(ROOT, 'toolchains/emscripten/emscripten.cmake')}`,
+    `-DH5Z_EMSCRIPTEN_BIN=${emscripten.bin}`,
+  ];
+}
+
+async function sourceFlags(upstreams: readonly Upstream[]): Promise<string[]> {
+  const flags: string[] = [];
+  for (const upstream of upstreams) flags.push(`-DH5Z_SOURCE_${upstream.name}=${await ensureSource(upstream)}`);
+  return flags;
+}
+
+/** Configures and builds; a tree made with other settings (another toolchain, a moved repository) is started anew. */
+async function cmakeBuild(source: string, tree: string, flags: readonly string[]): Promise<void> {
+  const { cmake, ninja } = await ensureCmake();
+  const settings = [
+    '-S',
+    source,
+    '-B',
+    tree,
+    '-G',
+    'Ninja',
+    `-DCMAKE_MAKE_PROGRAM=${ninja}`,
+    '-DCMAKE_BUILD_TYPE=Release',
+    ...flags,
+  ];
+  const mark = join(tree, 'h5z-settings.json');
+  const text = JSON.stringify(settings);
+  if ((await readFile(mark, 'utf8').catch(() => '')) !== text) await rm(tree, { recursive: true, force: true });
+  // Reproducible: nothing of this moment or this person's settings goes in.
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    SOURCE_DATE_EPOCH: '0',
+    ZERO_AR_DATE: '1',
+    EM_NODE_JS: process.execPath,
+  };
+  for (const name of ['CFLAGS', 'CXXFLAGS', 'CPPFLAGS', 'LDFLAGS', 'EMCC_CFLAGS']) delete env[name];
+  await run(cmake, settings, { env });
+  await writeFile(mark, text);
+  await run(cmake, ['--build', tree, '--parallel', String(jobs())], { env });
+}
+
+async function writeIfChanged(path: string, text: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
+
+/** Puts a finished file in its place at once, so that nobody ever loads half of it. */
+async function place(from: string, to: string): Promise<void> {
+  if (!(await exists(from)))
+    throw new FarmError(`the build left no ${from}. Does CMakeLists.txt name the filter as its folder does?`);
+  await mkdir(dirname(to), { recursive: true });
+  const temporary = `${to}.${process.pid}.tmp`;
+  await copyFile(from, temporary);
+  await rename(temporary, to);
+}
+
+function identity(filter: Filter, upstreams: readonly Upstream[], simd: boolean): string {
+  const { id, name, title, lossy, onlyOptional } = filter.description;
+  const codecs = upstreams.map((upstream) => `${upstream.name} ${upstream.version}`).join(', ');
+  const flags = [
+    'H5Z_CAN_ENCODE',
+    'H5Z_CAN_DECODE',
+    ...(lossy ? ['H5Z_LOSSY'] : []),
+    ...(onlyOptional === true ? ['H5Z_ONLY_OPTIONAL'] : []),
+  ];
+  const values = {
+    ID: String(id),
+    NAME: name,
+    TITLE: title,
+    VERSION: codecs === '' ? filter.version : `${filter.version} (${codecs})`,
+    FLAGS: flags.join('|'),
+  };
+  const lines = Object.entries(values).map(([key, value]) => `set(H5Z_FILTER_${key} [==[${value}]==])`);
+  return [
+    '# Written by ./farm from filter.json and package.json.',
+    ...lines,
+    `set(H5Z_WASM_SIMD ${simd ? 'ON' : 'OFF'})`,
+    '',
+  ].join('\n');
+}
+
+async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
+  const tree = buildDir(filter.name, plan.target);
+  const upstreams = await upstreamsOf(filter);
+  const { wasm, h5wasm } = filter.description.variants;
+  const simd = (plan.target === 'wasm' && wasm?.simd === true) || (plan.target === 'h5wasm' && h5wasm?.simd === true);
+  const identityFile = join(ROOT, 'build', filter.name, `identity-${plan.target}.cmake`);
+  await writeIfChanged(identityFile, identity(filter, upstreams, simd));
+  await cmakeBuild(join(ROOT, 'packages/abi/cmake'), tree, [
+    ...(await toolchainFlags(plan.toolchain, plan.target)),
+    ...(await sourceFlags(upstreams)),
+    `-DH5Z_FILTER_DIR=${filter.dir}`,
+    `-DH5Z_KINDS=${plan.kinds.join(';')}`,
+    `-DH5Z_OUTPUT_DIR=${join(tree, 'out')}`,
+    `-DH5Z_IDENTITY=${identityFile}`,
+    `-DH5Z_UPSTREAMS_DIR=${join(ROOT, 'upstreams')}`,
+  ]);
+  for (const output of plan.outputs)
+    await place(join(tree, 'out', output.split('/').at(-1) as string), join(filter.dir, output));
+}
+
+async function buildPackage(plan: PackagePlan): Promise<void> {
+  const folder = join(ROOT, 'packages', plan.package);
+  const tree = buildDir(plan.package, plan.target);
+  const upstreams = await Promise.all(plan.upstreams.map((name) => readUpstream(name)));
+  await cmakeBuild(folder, tree, [
+    ...(await toolchainFlags(plan.toolchain, plan.target)),
+    ...(await sourceFlags(upstreams)),
+    `-DH5Z_NODE=${process.execPath}`,
+    `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(tree, 'out')}`,
+    `-DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${join(tree, 'out')}`,
+  ]);
+  for (const output of plan.outputs) {
+    // A CMakeLists.txt that is also built by others may set its own place; else the file is in out/.
+    const built = join(tree, 'out', output.split('/').at(-1) as string);
+    if (await exists(built)) await place(built, join(folder, output));
+    else if (!(await exists(join(folder, output))))
+      throw new FarmError(`the build left no packages/${plan.package}/${output}.`);
+  }
+}
+
+/** Every package with C of its own and its targets. */
+export const allPackagePlans = (): PackagePlan[] =>
+  readdirSync(join(ROOT, 'packages'))
+    .sort()
+    .flatMap((name) => packagePlans(name, ROOT));
+
+/** The one action: builds one target of one filter (or of a package with C of its own). */
+export async function task(name: string, target: string): Promise<void> {
+  const filter = (await readFilters()).find((candidate) => candidate.name === name);
+  if (filter !== undefined) {
+    const plans = filterPlans(filter.description);
+    const plan = plans.find((candidate) => candidate.target === target);
+    if (plan === undefined)
+      throw new FarmError(
+        `filter ${name} has no target "${target}". Targets: ${plans.map((known) => known.target).join(', ')}.`,
+      );
+    if (plan.target === 'pack') {
+      const { finishFilter } = await import('./pack.ts');
+      await finishFilter(filter);
+    } else await buildFilter(filter, plan);
+    return;
+  }
+  const plan = allPackagePlans().find((candidate) => candidate.package === name && candidate.target === target);
+  if (plan === undefined) {
+    const known = (await readFilters()).map((candidate) => candidate.name);
+    throw new FarmError(`nothing named "${name}" has a target "${target}". Filters: ${known.join(', ')}.`);
+  }
+  await buildPackage(plan);
+}
+
+export interface BuildOptions {
+  /** Filters by name; none: all filters and the packages. */
+  readonly filters?: readonly string[];
+  /** `host` (default), `all`, or targets by name. */
+  readonly targets?: readonly string[];
+  readonly compiler?: Compiler;
+}
+
+export interface Built {
+  /** Folder relative to the repository, such as filters/zstd. */
+  readonly folder: string;
+  readonly target: string;
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
+}
+
+/** Target names from words: host = this platform, wasm, h5wasm; all = the default cross platforms too. */
+export function expandTargets(words: readonly string[]): Target[] {
+  const host: Target[] = [hostPlatform(), 'wasm', 'h5wasm'];
+  const known = [...PLATFORMS, 'wasm', 'h5wasm', 'pack'] as const;
+  const targets = (words.length === 0 ? ['host'] : words).flatMap((word): Target[] => {
+    if (word === 'host') return host;
+    if (word === 'all') return [...host, ...CROSS];
+    const target = known.find((candidate) => candidate === word);
+    if (target === undefined) throw new FarmError(`no target "${word}". Targets: host, all, ${known.join(', ')}.`);
+    return [target];
+  });
+  return [...new Set(targets)];
+}
+
+async function facts(folder: string, plan: TargetPlan): Promise<Built> {
+  const files = [];
+  for (const output of plan.outputs) {
+    const path = join(ROOT, folder, output);
+    const sha256 = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+    files.push({ path: `${folder}/${output}`, bytes: (await stat(path)).size, sha256 });
+  }
+  return { folder, target: plan.target, files };
+}
+
+/** Builds what is due, through Nx; then the TypeScript packages and the filters' JavaScript and manifests. */
+export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
+  const targets = expandTargets(options.targets ?? []);
+  const filters = await selectFilters(options.filters ?? []);
+  const everything = (options.filters ?? []).length === 0;
+  const wanted: { folder: string; project: string; plan: TargetPlan }[] = [];
+  for (const filter of filters) {
+    for (const plan of filterPlans(filter.description))
+      if (plan.target !== 'pack' && targets.includes(plan.target))
+        wanted.push({ folder: `filters/${filter.name}`, project: filter.packageName, plan });
+  }
+  if (everything) {
+    for (const plan of allPackagePlans())
+      if (targets.includes(plan.target))
+        wanted.push({ folder: `packages/${plan.package}`, project: `@h5z/${plan.package}`, plan });
+  }
+
+  // Compilers and sources first, here, where their progress can be seen; the tasks then find them.
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    H5Z_COMPILER: options.compiler ?? 'zig',
+    NX_DAEMON: 'false',
+    NX_TUI: 'false',
+    NX_NO_CLOUD: 'true',
+    NX_SKIP_LOG_GROUPING: 'true',
+    NX_VERBOSE_LOGGING: 'false',
+  };
+  await ensureCmake();
+  if (wanted.some(({ plan }) => plan.toolchain === 'zig') && options.compiler !== 'system') await ensureZig();
+  if (wanted.some(({ plan }) => plan.toolchain === 'emscripten'))
+    env['H5Z_EMSCRIPTEN'] = (await ensureEmscripten()).version;
+  for (const filter of filters) for (const upstream of await upstreamsOf(filter)) await ensureSource(upstream);
+  if (everything)
+    for (const name of new Set(
+      allPackagePlans().flatMap((plan) => (targets.includes(plan.target) ? plan.upstreams : [])),
+    ))
+      await ensureSource(await readUpstream(name));
+
+  if (wanted.length > 0) {
+    const projects = [...new Set(wanted.map(({ project }) => project))];
+    const names = [...new Set(wanted.map(({ plan }) => `build:${plan.target}`))];
+    await step(`building ${projects.length} folders for ${targets.join(', ')}`, () =>
+      run(
+        process.execPath,
+        [
+          join(ROOT, 'node_modules/nx/dist/bin/nx.js'),
+          'run-many',
+          '--targets',
+          names.join(','),
+          '--projects',
+          projects.join(','),
+          '--parallel',
+          '2',
+          '--outputStyle',
+          'static',
+          '--nxBail',
+        ],
+        { cwd: ROOT, env, show: true },
+      ),
+    );
+  }
+
+  const { compile, finishFilter } = await import('./pack.ts');
+  await step('TypeScript', compile);
+  for (const filter of filters) await finishFilter(filter);
+  const built: Built[] = [];
+  for (const { folder, plan } of wanted) built.push(await facts(folder, plan));
+  if (!existsSync(join(ROOT, 'packages/core/dist')))
+    say('packages/core/dist is missing after tsc -b: is it a reference of tsconfig.json?');
+  return built;
+}

@@ -1,0 +1,142 @@
+// The one table of what a build makes: every target with its inputs, outputs, toolchain and steps before it. The action
+// (build.ts), the Nx plugin (nx-plugin.mjs) and ./farm matrix are all read from it.
+
+import { existsSync, readFileSync } from 'node:fs';
+import type { FilterDescription } from '../../core/src/generated/schema.ts';
+
+export const PLATFORMS = [
+  'linux-x64',
+  'linux-x64-musl',
+  'linux-arm64',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64',
+  'win32-arm64',
+] as const;
+export type Platform = (typeof PLATFORMS)[number];
+export type Target = Platform | 'wasm' | 'h5wasm' | 'pack';
+export type Toolchain = 'zig' | 'emscripten' | 'none';
+
+/** The platforms that the project cross-builds by default, beside the host. */
+export const CROSS: readonly Platform[] = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'];
+
+export const isPlatform = (target: string): target is Platform => (PLATFORMS as readonly string[]).includes(target);
+
+/** The platform this process runs on, in Node's words. */
+export function hostPlatform(): Platform {
+  // glibc names its version in the process report; musl has none.
+  const header = (process.report.getReport() as { header?: { glibcVersionRuntime?: string } }).header;
+  const musl = process.platform === 'linux' && header?.glibcVersionRuntime === undefined;
+  const name = `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
+  if (isPlatform(name)) return name;
+  throw new Error(`h5z builds for ${PLATFORMS.join(', ')}; this machine is ${name}`);
+}
+
+/** File name of a filter's native library. */
+export function libraryName(filter: string, platform: Platform): string {
+  const suffix = platform.startsWith('darwin') ? 'dylib' : platform.startsWith('win32') ? 'dll' : 'so';
+  return `libh5z_${filter}.${suffix}`;
+}
+
+export interface TargetPlan {
+  readonly target: Target;
+  readonly toolchain: Toolchain;
+  /** H5Z_KINDS of packages/abi/cmake, for filters. */
+  readonly kinds: readonly string[];
+  /** Globs, relative to the repository. */
+  readonly inputs: readonly string[];
+  /** Files, relative to the folder of the filter or package. */
+  readonly outputs: readonly string[];
+  /** Targets of the same folder that come first. */
+  readonly after: readonly Target[];
+  /** False: made anew each time, because it is quick or depends on what else was built. */
+  readonly cache: boolean;
+}
+
+const FARM = ['packages/farm/src/build.ts', 'packages/farm/src/targets.ts'];
+const ABI = ['packages/abi/include/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
+const toolchainInputs = (toolchain: Toolchain): string[] => [`toolchains/${toolchain}/**/*`, ...FARM];
+
+/** What can be built of one filter. */
+export function filterPlans(description: FilterDescription): TargetPlan[] {
+  const { name, variants } = description;
+  const folder = `filters/${name}`;
+  const upstreams = description.upstreams
+    .filter((upstream) => typeof upstream === 'string')
+    .map((upstream) => `upstreams/${upstream}/**/*`);
+  const own = ['filter.json', 'package.json', 'CMakeLists.txt', 'src/**/*'].map((glob) => `${folder}/${glob}`);
+  const plan = (target: Target, toolchain: Toolchain, kinds: string[], outputs: string[]): TargetPlan => ({
+    target,
+    toolchain,
+    kinds,
+    inputs: [...own, ...upstreams, ...ABI, ...toolchainInputs(toolchain)],
+    outputs,
+    after: [],
+    cache: true,
+  });
+  const plans: TargetPlan[] = [];
+  if (variants.native) {
+    for (const platform of PLATFORMS)
+      plans.push(plan(platform, 'zig', ['native'], [`prebuilds/${platform}/${libraryName(name, platform)}`]));
+  }
+  if (variants.wasm)
+    plans.push(plan('wasm', 'emscripten', ['wasm', 'wasm-decode'], [`wasm/${name}.wasm`, `wasm/${name}.decode.wasm`]));
+  if (variants.h5wasm) plans.push(plan('h5wasm', 'emscripten', ['h5wasm'], [`wasm/${name}.h5wasm.wasm`]));
+  plans.push({
+    target: 'pack',
+    toolchain: 'none',
+    kinds: [],
+    inputs: own,
+    outputs: ['dist', 'manifest.json', 'LICENSES'],
+    after: [],
+    cache: false,
+  });
+  return plans;
+}
+
+export interface PackagePlan extends TargetPlan {
+  /** Folder under packages/. */
+  readonly package: string;
+  readonly upstreams: readonly string[];
+}
+
+/** What can be built of the packages that hold C or C++ of their own: a CMakeLists.txt and the wish in package.json. */
+export function packagePlans(name: string, root: string): PackagePlan[] {
+  const folder = `packages/${name}`;
+  if (!existsSync(`${root}/${folder}/CMakeLists.txt`)) return [];
+  const { h5z } = JSON.parse(readFileSync(`${root}/${folder}/package.json`, 'utf8')) as {
+    h5z?: { upstreams?: string[]; build?: Record<string, string[]> };
+  };
+  const upstreams = h5z?.upstreams ?? [];
+  const plan = (target: Target, toolchain: Toolchain, outputs: readonly string[]): PackagePlan => ({
+    package: name,
+    target,
+    toolchain,
+    kinds: [],
+    upstreams,
+    inputs: [
+      `${folder}/CMakeLists.txt`,
+      `${folder}/c/**/*`,
+      `${folder}/src/addon/**/*`,
+      `${folder}/package.json`,
+      'packages/abi/include/**/*',
+      ...upstreams.map((upstream) => `upstreams/${upstream}/**/*`),
+      ...toolchainInputs(toolchain),
+    ],
+    outputs,
+    after: [],
+    cache: true,
+  });
+  return Object.entries(h5z?.build ?? {}).flatMap(([target, outputs]) =>
+    target === 'platform'
+      ? PLATFORMS.map((platform) =>
+          plan(
+            platform,
+            'zig',
+            outputs.map((file) => file.replaceAll('<platform>', platform)),
+          ),
+        )
+      : [plan(target as Target, 'emscripten', outputs)],
+  );
+}
