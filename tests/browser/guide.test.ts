@@ -30,7 +30,7 @@ test('the guide decodes', async ({ skip }) => {
   installPacked([join(ROOT, 'packages/core'), join(ROOT, 'registry'), filter.folder], app);
   writeFileSync(join(app, 'page.js'), program + ENDING);
   cpSync(join(ROOT, 'tests/browser/app/index.html'), join(app, 'index.html'));
-  await builders['vite']?.(app, out, filter);
+  await builders.vite?.(app, out, filter);
 
   // The chunk that the guide's cdValues and size belong to.
   const { cases } = readJson(join(filter.folder, 'golden/index.json')) as {

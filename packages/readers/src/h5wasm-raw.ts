@@ -2,7 +2,7 @@
 // digest needs, because compounds, strings and long integers survive unchanged.
 
 import { H5zError } from '@h5z/core';
-import { type H5Location, type H5Metadata, type H5wasm, moduleOf } from './h5wasm-module.js';
+import { type H5Location, type H5Metadata, type H5Module, type H5wasm, moduleOf } from './h5wasm-module.js';
 import { stateOf } from './h5wasm-state.js';
 
 /** H5T_class_t's numbers. */
@@ -49,7 +49,7 @@ export interface RawDataset {
  */
 export async function readRaw(h5wasm: H5wasm, file: H5Location, path: string): Promise<RawDataset> {
   const { module } = stateOf(await moduleOf(h5wasm));
-  const metadata = module.get_dataset_metadata(file.file_id, path);
+  const metadata = metadataOf(module, file, path);
   const type = inMemory(metadata, path);
   const shape = metadata.shape ?? undefined;
   const length = shape === undefined ? 0 : metadata.size * shape.reduce((product, n) => product * n, 1);
@@ -66,6 +66,25 @@ export async function readRaw(h5wasm: H5wasm, file: H5Location, path: string): P
     return { bytes: module.HEAPU8.slice(address, address + length), type, shape, metadata };
   } finally {
     module._free(address);
+  }
+}
+
+/** h5wasm throws on a path that is no dataset, and traps on some datatypes (0.8.8: compounds with many 8-bit enums). */
+function metadataOf(module: H5Module, file: H5Location, path: string): H5Metadata {
+  try {
+    return module.get_dataset_metadata(file.file_id, path);
+  } catch (cause) {
+    if (cause instanceof WebAssembly.RuntimeError) {
+      throw new H5zError('H5Z_E_INTERNAL', `h5wasm trapped on the datatype of dataset ${path} (${cause.message})`, {
+        cause,
+        remedy: 'load h5wasm anew, its memory cannot be trusted any more, and try a newer version',
+      });
+    }
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new H5zError('H5Z_PARAMETER', `h5wasm finds no dataset ${path} (${message})`, {
+      cause,
+      remedy: 'pass the path of a dataset in this file',
+    });
   }
 }
 
