@@ -4,6 +4,7 @@ import {
   type Codec,
   createPipeline,
   type FilterPackage,
+  FLAG_OPTIONAL,
   H5zError,
   type LoadedStage,
   type LoadOptions,
@@ -69,7 +70,10 @@ export interface Registry {
   lookup(idOrName: number | string): CatalogueEntry | undefined;
   /** The codec in its best variant here. Throws H5Z_MISSING_FILTER or H5Z_UNKNOWN_FILTER, or what loading throws. */
   load(idOrName: number | string, options?: LoadOptions): Promise<Codec>;
-  /** A dataset's pipeline, from its stages as a reader reports them. Names every missing filter at once. */
+  /**
+   * A dataset's pipeline, from its stages as a reader reports them. Names every missing filter at once; one that is
+   * optional is missed only by the chunks that it was applied to, as their filter masks say.
+   */
   pipeline(stages: readonly PipelineStage[], options?: LoadOptions): Promise<Pipeline>;
   /** Where a variant lies, with its hash and ABI, without loading it. Throws H5Z_NO_PLATFORM when it does not exist. */
   resolve(idOrName: number | string, options: ResolveOptions): Resolved;
@@ -136,6 +140,7 @@ class PackageRegistry implements Registry {
     for (const [index, stage] of stages.entries()) {
       const codec = codecs[index];
       if (codec) loaded.push({ ...stage, codec });
+      else if (((stage.flags ?? 0) & FLAG_OPTIONAL) !== 0) loaded.push({ ...stage, codec: this.#absent(stage) });
       else missing.set(stage.id, { id: stage.id, ...(stage.name === undefined ? {} : { name: stage.name }) });
     }
     if (missing.size > 0) throw missingFilter([...missing.values()], 'the pipeline', (id) => this.lookup(id));
@@ -196,6 +201,30 @@ class PackageRegistry implements Registry {
         variants.native.map((file) => file.platform),
       );
     return { ...base, variant: 'native', platform: entry.platform, ...facts(entry) };
+  }
+
+  /** Stands for an optional filter that is not here: every use is the error that says so. */
+  #absent(stage: PipelineStage): Codec {
+    const { id, name } = stage;
+    const missing = (): never => {
+      throw missingFilter([{ id, ...(name === undefined ? {} : { name }) }], 'this chunk', (of) => this.lookup(of));
+    };
+    return {
+      id,
+      name: this.lookup(id)?.name ?? name ?? String(id),
+      variant: 'wasm',
+      source: 'not installed',
+      canEncode: false,
+      decode: missing,
+      decodeInto: missing,
+      decodedSize: missing,
+      encode: missing,
+      encodeInto: missing,
+      encodeBound: missing,
+      derive: missing,
+      decodeAsync: async () => missing(),
+      encodeAsync: async () => missing(),
+    };
   }
 
   #need(idOrName: number | string, doing: string): FilterPackage {

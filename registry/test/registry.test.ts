@@ -111,6 +111,20 @@ describe('createRegistry', () => {
   });
 });
 
+test('a missing filter that is optional is missed only by chunks it was applied to', async () => {
+  const stages = [
+    { id: 40001, cdValues: [] },
+    { id: 32013, cdValues: [], flags: 1 },
+  ];
+  const pipeline = await createRegistry([one]).pipeline(stages);
+  const chunk = new Uint8Array([0, 7]);
+  expect(pipeline.decode(chunk, { filterMask: 0b10, size: 1 })).toEqual(new Uint8Array([7]));
+  expect(() => pipeline.decode(chunk, { size: 1 })).toThrow(
+    coded('H5Z_MISSING_FILTER', /this chunk needs filter 32013/),
+  );
+  await expect(pipeline.decodeMany([chunk], { size: 1 })).rejects.toEqual(coded('H5Z_MISSING_FILTER'));
+});
+
 describe('aliases', () => {
   const owner = fake({ id: 40010, name: 'owner' });
   const marked = fake({
