@@ -1,0 +1,129 @@
+// What ./farm test does: tools for the tests, a build for every platform, packages, lint, fuzzing, vitest; then it counts.
+
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Counted } from '../../../tests/support/reporter.ts';
+import { buildAll } from './build.ts';
+import { exists, which } from './exec.ts';
+import { readFilters } from './filters.ts';
+import { fuzz } from './fuzz.ts';
+import { lint } from './lint.ts';
+import { FarmError, say, step } from './log.ts';
+import { pack } from './pack.ts';
+import { ROOT } from './paths.ts';
+import { ensureApt, ensureClang, ensurePythonPeers } from './tools.ts';
+
+export interface TestOptions {
+  /** Parts of test file paths; then only those files run, without lint and fuzzing. Empty: everything. */
+  readonly only: readonly string[];
+  readonly build: boolean;
+  readonly fuzzSeconds: number;
+}
+
+export interface TestResult {
+  passed: number;
+  failed: number;
+  skipped: number;
+  failures: string[];
+  skips: { name: string; reason: string }[];
+}
+
+/** Tools that tests find through the environment (tests/support/env.ts). What cannot be had is left out: tests skip loudly. */
+async function testEnvironment(): Promise<Record<string, string>> {
+  const environment: Record<string, string> = {};
+  const wanted: [string, () => Promise<string | undefined>][] = [
+    ['H5Z_PYTHON', ensurePythonPeers],
+    ['H5Z_H5DUMP', () => ensureApt(['hdf5-tools']).then(() => which('h5dump'))],
+    ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],
+    ['H5Z_CHROMIUM', () => ensureApt(['chromium']).then(() => which('chromium'))],
+    ['H5Z_CC_FUZZ', ensureClang],
+    ['H5Z_BINUTILS', () => ensureApt(['binutils']).then(() => which('nm'))],
+  ];
+  for (const [name, get] of wanted) {
+    try {
+      const path = process.env[name] || (await get());
+      if (path !== undefined) environment[name] = path;
+    } catch (error) {
+      if (!(error instanceof FarmError)) throw error;
+      say(`WARNING: no ${name}, so its tests are skipped: ${error.message}`);
+    }
+  }
+  const shared = process.env['H5Z_SHARED'] ?? join(ROOT, '../shared');
+  if (await exists(join(shared, 'corpus/corpus.json'))) environment['H5Z_SHARED'] = shared;
+  else say('WARNING: no ../shared/corpus beside this clone: the tests that need it are skipped, the golden bytes still run');
+  return environment;
+}
+
+/** Runs vitest with its output shown, and reads what tests/support/reporter.ts counted. */
+async function vitest(only: readonly string[], environment: Record<string, string>): Promise<Counted> {
+  const counts = join(ROOT, 'out/test/counts.json');
+  await mkdir(join(ROOT, 'out/test'), { recursive: true });
+  await rm(counts, { force: true });
+  const status = await new Promise<number>((resolve, reject) => {
+    const child = spawn(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...only], {
+      cwd: ROOT,
+      env: { ...process.env, ...environment, H5Z_TEST_COUNTS: counts },
+      stdio: ['ignore', 2, 2],
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 128));
+  });
+  if (!(await exists(counts))) throw new FarmError(`vitest ended with status ${status} before it could count; see above.`);
+  const counted = JSON.parse(await readFile(counts, 'utf8')) as Counted;
+  if (status !== 0 && counted.failed === 0) {
+    counted.failed++;
+    counted.failures.push(`vitest ended with status ${status}`);
+  }
+  return counted;
+}
+
+export async function test(options: TestOptions): Promise<TestResult> {
+  const result: TestResult = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] };
+  const count = (name: string, passed: boolean, output = ''): void => {
+    if (passed) result.passed++;
+    else {
+      result.failed++;
+      result.failures.push(name);
+      if (output !== '') process.stderr.write(`${output.trimEnd()}\n`);
+    }
+    say(`${passed ? 'ok    ' : 'FAILED'} ${name}`);
+  };
+  const skip = (name: string, reason: string): void => {
+    result.skips.push({ name, reason });
+  };
+
+  const environment = await step('tools for the tests', testEnvironment);
+  if (options.build) {
+    await buildAll({ targets: ['all'] });
+    await step('packing', () => pack());
+  }
+  if (options.only.length === 0) {
+    for (const check of await step('lint', () => lint())) count(`lint: ${check.name}`, check.passed, check.output);
+    const compiler = environment['H5Z_CC_FUZZ'];
+    for (const filter of await readFilters()) {
+      const name = `fuzz: ${filter.name}`;
+      if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');
+      else if (compiler === undefined) skip(name, 'no clang with libFuzzer; see the warning above');
+      else {
+        const found = await step(`${name}, ${options.fuzzSeconds} s under ASan and UBSan`, () =>
+          fuzz(filter, compiler, options.fuzzSeconds),
+        );
+        count(name, found.passed, found.output);
+      }
+    }
+  }
+
+  const counted = await vitest(options.only, environment);
+  result.passed += counted.passed;
+  result.failed += counted.failed;
+  result.failures.push(...counted.failures);
+  result.skips.push(...counted.skips);
+  result.skipped = result.skips.length;
+
+  const reasons = new Map<string, number>();
+  for (const { reason } of result.skips) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  for (const [reason, times] of reasons) process.stderr.write(`SKIPPED ${times}: ${reason}\n`);
+  for (const failure of result.failures) process.stderr.write(`FAILED ${failure}\n`);
+  return result;
+}
