@@ -9,6 +9,7 @@
 #   wasm         zstd.wasm                   wasm.c: a module without imports
 #   wasm-decode  zstd.decode.wasm            the same with H5Z_DECODE_ONLY: the linker drops the encoder
 #   h5wasm       zstd.h5wasm.wasm            h5wasm_plugin.c: a side module
+#   fuzz         h5z-fuzz-zstd               fuzz/fuzz.c: a libFuzzer program, by a clang that has it, with sanitizers
 #
 # Arguments:
 #   SOURCES   C files of the filter, relative to its folder
@@ -107,6 +108,10 @@ function(h5z_add_filter name)
         set_target_properties(${target} PROPERTIES LINK_DEPENDS ${H5Z_ABI_DIR}/cmake/exports.map)
         target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
       endif()
+    elseif(kind STREQUAL "fuzz")
+      add_executable(${target} ${sources} ${H5Z_ABI_DIR}/src/error.c ${H5Z_ABI_DIR}/fuzz/fuzz.c)
+      set_target_properties(${target} PROPERTIES OUTPUT_NAME h5z-fuzz-${name} RUNTIME_OUTPUT_DIRECTORY ${H5Z_OUTPUT_DIR})
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     elseif(kind STREQUAL "h5wasm")
       add_executable(${target} ${sources} ${H5Z_ABI_DIR}/src/error.c ${H5Z_ABI_DIR}/src/h5wasm_plugin.c)
       set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}.h5wasm SUFFIX .wasm
@@ -120,7 +125,7 @@ function(h5z_add_filter name)
         set(output ${name}.decode)
         target_compile_definitions(${target} PRIVATE H5Z_DECODE_ONLY)
       elseif(NOT kind STREQUAL "wasm")
-        message(FATAL_ERROR "H5Z_KINDS has \"${kind}\": know native, wasm, wasm-decode, h5wasm")
+        message(FATAL_ERROR "H5Z_KINDS has \"${kind}\": know native, wasm, wasm-decode, h5wasm, fuzz")
       endif()
       set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output} SUFFIX .wasm
         RUNTIME_OUTPUT_DIRECTORY ${H5Z_OUTPUT_DIR})
