@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'registry/test/**/*.test.ts', 'tests/**/*.test.ts', 'filters/*/test/**/*.test.ts'],
+    include: [
+      'packages/*/test/**/*.test.ts',
+      'registry/test/**/*.test.ts',
+      'tests/**/*.test.ts',
+      'filters/*/test/**/*.test.ts',
+    ],
     testTimeout: 180_000,
     hookTimeout: 600_000,
     maxWorkers: 2,

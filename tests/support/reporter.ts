@@ -36,7 +36,8 @@ export default class implements Reporter {
         }
       }
     }
-    for (const error of unhandled) fail(`unhandled error: ${String((error as { message?: unknown }).message ?? error)}`);
+    for (const error of unhandled)
+      fail(`unhandled error: ${String((error as { message?: unknown }).message ?? error)}`);
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, `${JSON.stringify(counted, null, 1)}\n`);
   }

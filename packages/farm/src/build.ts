@@ -133,24 +133,44 @@ function identity(filter: Filter, upstreams: readonly Upstream[], simd: boolean)
   ].join('\n');
 }
 
-async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
-  const tree = buildDir(filter.name, plan.target);
+/** What packages/abi/cmake must be told to build `kinds` of a filter into `tree`, beside the toolchain. */
+async function filterFlags(filter: Filter, kinds: readonly string[], tree: string, simd = false): Promise<string[]> {
   const upstreams = await upstreamsOf(filter);
-  const { wasm, h5wasm } = filter.description.variants;
-  const simd = (plan.target === 'wasm' && wasm?.simd === true) || (plan.target === 'h5wasm' && h5wasm?.simd === true);
-  const identityFile = join(ROOT, 'build', filter.name, `identity-${plan.target}.cmake`);
+  const identityFile = `${tree}-identity.cmake`;
   await writeIfChanged(identityFile, identity(filter, upstreams, simd));
-  await cmakeBuild(join(ROOT, 'packages/abi/cmake'), tree, [
-    ...(await toolchainFlags(plan.toolchain, plan.target)),
+  return [
     ...(await sourceFlags(upstreams)),
     `-DH5Z_FILTER_DIR=${filter.dir}`,
-    `-DH5Z_KINDS=${plan.kinds.join(';')}`,
+    `-DH5Z_KINDS=${kinds.join(';')}`,
     `-DH5Z_OUTPUT_DIR=${join(tree, 'out')}`,
     `-DH5Z_IDENTITY=${identityFile}`,
     `-DH5Z_UPSTREAMS_DIR=${join(ROOT, 'upstreams')}`,
+  ];
+}
+
+async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
+  const tree = buildDir(filter.name, plan.target);
+  const { wasm, h5wasm } = filter.description.variants;
+  const simd = (plan.target === 'wasm' && wasm?.simd === true) || (plan.target === 'h5wasm' && h5wasm?.simd === true);
+  await cmakeBuild(join(ROOT, 'packages/abi/cmake'), tree, [
+    ...(await toolchainFlags(plan.toolchain, plan.target)),
+    ...(await filterFlags(filter, plan.kinds, tree, simd)),
   ]);
   for (const output of plan.outputs)
     await place(join(tree, 'out', output.split('/').at(-1) as string), join(filter.dir, output));
+}
+
+/** Builds the filter and packages/abi/fuzz into one libFuzzer program with sanitizers; returns its path. */
+export async function buildFuzzer(filter: Filter, clang: string): Promise<string> {
+  const tree = buildDir(filter.name, 'fuzz');
+  const sanitizers = '-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined';
+  await cmakeBuild(join(ROOT, 'packages/abi/cmake'), tree, [
+    `-DCMAKE_C_COMPILER=${clang}`,
+    `-DCMAKE_ASM_COMPILER=${clang}`,
+    `-DCMAKE_C_FLAGS=${sanitizers} -fno-omit-frame-pointer`,
+    ...(await filterFlags(filter, ['fuzz'], tree)),
+  ]);
+  return join(tree, 'out', `h5z-fuzz-${filter.name}`);
 }
 
 async function buildPackage(plan: PackagePlan): Promise<void> {

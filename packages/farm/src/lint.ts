@@ -30,7 +30,8 @@ export async function lint(options: { fix?: boolean } = {}): Promise<Check[]> {
   const checks: [string, () => Promise<RunResult>][] = [
     [
       'format, lint rules, dependency directions',
-      () => tool('@biomejs/biome/bin/biome', ['check', '--max-diagnostics=50', ...(options.fix ? ['--write'] : []), '.']),
+      () =>
+        tool('@biomejs/biome/bin/biome', ['check', '--max-diagnostics=50', ...(options.fix ? ['--write'] : []), '.']),
     ],
     ['types of the packages', () => tool('typescript/bin/tsc', ['-b'])],
     ['types of the farm and the tests', () => tool('typescript/bin/tsc', ['-p', 'tsconfig.tools.json'])],

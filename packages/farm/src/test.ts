@@ -51,7 +51,10 @@ async function testEnvironment(): Promise<Record<string, string>> {
   }
   const shared = process.env['H5Z_SHARED'] ?? join(ROOT, '../shared');
   if (await exists(join(shared, 'corpus/corpus.json'))) environment['H5Z_SHARED'] = shared;
-  else say('WARNING: no ../shared/corpus beside this clone: the tests that need it are skipped, the golden bytes still run');
+  else
+    say(
+      'WARNING: no ../shared/corpus beside this clone: the tests that need it are skipped, the golden bytes still run',
+    );
   return environment;
 }
 
@@ -69,7 +72,8 @@ async function vitest(only: readonly string[], environment: Record<string, strin
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 128));
   });
-  if (!(await exists(counts))) throw new FarmError(`vitest ended with status ${status} before it could count; see above.`);
+  if (!(await exists(counts)))
+    throw new FarmError(`vitest ended with status ${status} before it could count; see above.`);
   const counted = JSON.parse(await readFile(counts, 'utf8')) as Counted;
   if (status !== 0 && counted.failed === 0) {
     counted.failed++;

@@ -10,7 +10,11 @@ export const command: Command = {
   options: {
     json: { type: 'boolean', doc: 'print the result as JSON instead of lines' },
     'no-build': { type: 'boolean', doc: 'test what is built already' },
-    'fuzz-seconds': { type: 'string', value: 'N', doc: 'time for each filter under the fuzzer; default 20, 0 leaves it out' },
+    'fuzz-seconds': {
+      type: 'string',
+      value: 'N',
+      doc: 'time for each filter under the fuzzer; default 20, 0 leaves it out',
+    },
   },
   help: `Examples:
   ./farm test                        everything (what CI runs)

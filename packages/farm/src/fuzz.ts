@@ -1,0 +1,68 @@
+// Every filter under libFuzzer with AddressSanitizer and UBSan, from its golden chunks as seeds (packages/abi/fuzz/fuzz.c).
+
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildFuzzer } from './build.ts';
+import { exists, run } from './exec.ts';
+import type { Filter } from './filters.ts';
+import { ROOT } from './paths.ts';
+
+export interface Fuzzed {
+  readonly passed: boolean;
+  /** The last lines of the fuzzer, and where the input lies that broke a rule. */
+  readonly output: string;
+}
+
+interface GoldenIndex {
+  readonly cases: readonly { readonly file: string; readonly cdValues: readonly number[] }[];
+}
+
+/** Golden chunks in the form that fuzz.c reads: mode 0, count of cd_values, 0 0, the words, the chunk. */
+async function writeSeeds(filter: Filter, folder: string): Promise<void> {
+  const golden = join(filter.dir, 'golden');
+  const index = join(golden, 'index.json');
+  if (!(await exists(index))) return;
+  const { cases } = JSON.parse(await readFile(index, 'utf8')) as GoldenIndex;
+  for (const { file, cdValues } of cases) {
+    const head = Buffer.alloc(4 + 4 * cdValues.length);
+    head[1] = cdValues.length;
+    cdValues.forEach((word, i) => {
+      head.writeUInt32LE(word >>> 0, 4 + 4 * i);
+    });
+    const chunk = await readFile(join(golden, file));
+    await writeFile(join(folder, `decode-${file}`), Buffer.concat([head, chunk]));
+    head[0] = 1;
+    await writeFile(join(folder, `encode-${file}`), Buffer.concat([head, chunk]));
+  }
+}
+
+/** Runs one filter for `seconds`. What breaks a rule is kept in out/fuzz/<filter>/. */
+export async function fuzz(filter: Filter, clang: string, seconds: number): Promise<Fuzzed> {
+  const program = await buildFuzzer(filter, clang);
+  const findings = join(ROOT, 'out/fuzz', filter.name);
+  await mkdir(findings, { recursive: true });
+  const corpus = await mkdtemp(join(tmpdir(), 'h5z-fuzz-'));
+  try {
+    await writeSeeds(filter, corpus);
+    const result = await run(
+      program,
+      [
+        corpus,
+        `-max_total_time=${seconds}`,
+        '-timeout=10',
+        '-rss_limit_mb=2048',
+        '-max_len=65536',
+        '-print_final_stats=1',
+        `-artifact_prefix=${findings}/`,
+      ],
+      { allowFailure: true, timeout: (seconds + 120) * 1000 },
+    );
+    const lines = result.stderr.trimEnd().split('\n').slice(-60);
+    const kept =
+      result.status === 0 ? [] : (await readdir(findings)).map((file) => `input kept: out/fuzz/${filter.name}/${file}`);
+    return { passed: result.status === 0, output: [...lines, ...kept].join('\n') };
+  } finally {
+    await rm(corpus, { recursive: true, force: true });
+  }
+}
