@@ -276,8 +276,11 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
         wanted.push({ folder: `filters/${filter.name}`, project: filter.packageName, plan });
   }
   if (everything) {
+    // A C++ runtime for another platform takes zig minutes: the packages' own addons are crossed when asked for by name.
+    const crossed = (target: Target) =>
+      isPlatform(target) && target !== hostPlatform() && !options.targets?.includes(target);
     for (const plan of allPackagePlans())
-      if (targets.includes(plan.target))
+      if (targets.includes(plan.target) && !crossed(plan.target))
         wanted.push({ folder: `packages/${plan.package}`, project: `@h5z/${plan.package}`, plan });
   }
 
