@@ -17,8 +17,8 @@ export interface ExpectedDataset {
   readonly shape?: readonly number[];
   readonly filters: readonly { readonly id: number; readonly name: string; readonly cd_values: readonly number[] }[];
   readonly nbytes?: number;
-  /** SHA-256 of the values as little-endian, C-order bytes, compounds packed; absent where nobody could say. */
-  readonly sha256?: string;
+  /** SHA-256 of the values as little-endian, C-order bytes, compounds packed; absent or null where nobody could say. */
+  readonly sha256?: string | null;
 }
 
 export interface ExpectedFile {

@@ -22,7 +22,11 @@ import { pack } from './pack.ts';
 import { installInto, publishAll } from './publish.ts';
 
 /** What libhdf5 itself decodes; the only filters besides ours that a dataset of the demo may use. */
-const BUILT_INS = new Set([1, 2, 3]);
+const BUILT_INS = new Map([
+  [1, 'deflate'],
+  [2, 'shuffle'],
+  [3, 'fletcher32'],
+]);
 
 const VARIANTS = ['native', 'wasm', 'h5wasm'] as const;
 type Via = (typeof VARIANTS)[number];
@@ -49,9 +53,9 @@ export interface DemoRow {
 }
 
 /** True when every filter of the dataset is ours or a built-in, and there is a digest to compare with. */
-function covered(dataset: ExpectedDataset, ours: ReadonlySet<number>): boolean {
+function covered(dataset: ExpectedDataset, ours: ReadonlyMap<number, string>): boolean {
   return (
-    dataset.sha256 !== undefined &&
+    typeof dataset.sha256 === 'string' &&
     dataset.filters.length > 0 &&
     dataset.filters.every(({ id }) => BUILT_INS.has(id) || ours.has(id))
   );
@@ -69,9 +73,9 @@ export async function peerFilters(filters: readonly Filter[]): Promise<PeerFilte
 }
 
 /** Runs the demo. Prints the table on stdout, progress on stderr; true when everything matched. */
-export async function demo(options: { json?: boolean } = {}): Promise<boolean> {
+export async function demo(options: { json?: boolean; build?: boolean } = {}): Promise<boolean> {
   const filters = await readFilters();
-  await buildAll();
+  if (options.build !== false) await buildAll();
   const packages = await step('packing and checking the packages', () => pack());
   for (const { name, problems } of packages) for (const problem of problems) say(`${name}: ${problem}`);
   if (packages.some(({ problems }) => problems.length > 0))
@@ -100,9 +104,13 @@ async function decodeAll(
   data: DemoData,
   filters: readonly Filter[],
 ): Promise<DemoRow[]> {
-  const ours = new Set(
-    filters.flatMap(({ description }) => [description.id, ...(description.aliases ?? []).map((a) => a.id)]),
+  const ours = new Map(
+    filters.flatMap(({ name, description }) =>
+      [description.id, ...(description.aliases ?? []).map((alias) => alias.id)].map((id) => [id, name] as const),
+    ),
   );
+  const pipelineWords = (dataset: ExpectedDataset): string =>
+    dataset.filters.map(({ id }) => `${id} ${BUILT_INS.get(id) ?? ours.get(id)}`).join(' + ');
   const files = data.files
     .map((file) => ({ ...file, datasets: file.datasets.filter((dataset) => covered(dataset, ours)) }))
     .filter(({ datasets }) => datasets.length > 0);
@@ -123,31 +131,27 @@ async function decodeAll(
       for (const dataset of file.datasets) {
         if (via !== 'wasm' && !usesOurs(dataset)) continue;
         const variant = usesOurs(dataset) ? via : 'host';
-        rows.push(compare(file.label, dataset, variant, answers.get(`${file.path}\0${dataset.path}`)));
+        const row = { file: file.label, dataset: dataset.path, filters: pipelineWords(dataset), variant };
+        rows.push(compare(row, dataset, answers.get(`${file.path}\0${dataset.path}`)));
       }
     }
   }
   return rows.sort((a, b) => a.file.localeCompare(b.file) || a.dataset.localeCompare(b.dataset));
 }
 
-function compare(file: string, dataset: ExpectedDataset, variant: string, answer: Digest | undefined): DemoRow {
-  const row = { file, dataset: dataset.path, filters: dataset.filters.map(filterWords).join(' + '), variant };
+type RowHead = Pick<DemoRow, 'file' | 'dataset' | 'filters' | 'variant'>;
+
+function compare(row: RowHead, dataset: ExpectedDataset, answer: Digest | undefined): DemoRow {
   const fail = (why: string): DemoRow => ({ ...row, megabytesPerSecond: undefined, match: false, why });
   if (answer === undefined) return fail('h5z digest did not mention this dataset');
   if (answer.error !== undefined) return fail(`${answer.error.code}: ${answer.error.message}`);
-  if (answer.via !== variant) return fail(`decoded by ${answer.via}, not by ${variant}`);
+  if (answer.via !== row.variant) return fail(`decoded by ${answer.via}, not by ${row.variant}`);
   if (answer.sha256 !== dataset.sha256) return fail(`digest ${answer.sha256}, expected ${dataset.sha256}`);
   return {
     ...row,
     megabytesPerSecond: answer.seconds > 0 ? answer.bytes / 1e6 / answer.seconds : undefined,
     match: true,
   };
-}
-
-/** `32004 lz4` with the name that HDF5's pipeline gives, shortened to its first word. */
-function filterWords(filter: ExpectedDataset['filters'][number]): string {
-  const word = /^[A-Za-z0-9_.-]+/.exec(filter.name)?.[0]?.toLowerCase();
-  return word === undefined ? String(filter.id) : `${filter.id} ${word}`;
 }
 
 /** The installed `npx h5z digest`, many files per process so that starting Node is no part of what people wait for. */
