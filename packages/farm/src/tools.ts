@@ -204,7 +204,7 @@ async function pinIn(requirements: string, name: string): Promise<string> {
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
-/** Python of a virtual environment with h5py, hdf5plugin, numpy, tables as pinned in tests/support/requirements.txt. */
+/** Python of a virtual environment with h5py, hdf5plugin, numpy as pinned in tests/support/requirements.txt. */
 export async function ensurePythonPeers(): Promise<string> {
   const requirements = join(ROOT, 'tests/support/requirements.txt');
   const base = await ensurePip();
