@@ -42,6 +42,8 @@ const SIZE_UNKNOWN = -100;
 /** An instance whose memory grew beyond this is dropped after the call: WebAssembly memory cannot shrink. */
 const KEEP_BYTES = 256 * 1024 * 1024;
 const MAX_BYTES = 0xffffffff;
+/** Results from this size on are worth the trouble of {@link copyOf}. */
+const ZEROING_COUNTS = 65536;
 
 export interface WasmOptions {
   /** Filter ID that the module must have. */
@@ -189,7 +191,9 @@ class WasmCodec implements Codec {
   }
 
   decode(chunk: Uint8Array, options: DecodeOptions = {}): Uint8Array {
-    return this.#decode(chunk, options, options.size, (address, size) => this.#view().slice(address, address + size));
+    return this.#decode(chunk, options, options.size, (address, size) =>
+      copyOf(this.#view().subarray(address, address + size)),
+    );
   }
 
   decodeInto(chunk: Uint8Array, out: Uint8Array, options: DecodeOptions = {}): number {
@@ -244,7 +248,9 @@ class WasmCodec implements Codec {
   }
 
   encode(data: Uint8Array, options: EncodeOptions = {}): Uint8Array {
-    return this.#encode(data, options, undefined, (address, size) => this.#view().slice(address, address + size));
+    return this.#encode(data, options, undefined, (address, size) =>
+      copyOf(this.#view().subarray(address, address + size)),
+    );
   }
 
   encodeInto(data: Uint8Array, out: Uint8Array, options: EncodeOptions = {}): number {
@@ -374,6 +380,15 @@ class WasmCodec implements Codec {
       `${this.#label()} ${doing}: the module loaded from ${this.source} can only decode`,
     );
   }
+}
+
+/** A copy for the caller to keep. Node can be asked not to zero the memory first, which costs nearly as much as the copy. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const { Buffer } = globalThis;
+  if (bytes.length < ZEROING_COUNTS || typeof Buffer?.allocUnsafeSlow !== 'function') return bytes.slice();
+  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes.length).buffer);
+  copy.set(bytes);
+  return copy;
 }
 
 function start(instance: WebAssembly.Instance): Exports {

@@ -90,6 +90,22 @@ describe('a codec', () => {
     expect(first.buffer.byteLength).toBe(1);
   });
 
+  test('gives large results in memory of their own, exactly as long', async () => {
+    const codec = await loadWasm(bytes);
+    const data = Uint8Array.from({ length: 200_001 }, (_, i) => i);
+    data[0] = COPY;
+    const first = codec.decode(data, { size: 200_000 });
+    const second = codec.decode(data);
+    expect([first.length, first.byteOffset, first.buffer.byteLength, first.constructor]).toEqual([
+      200_000,
+      0,
+      200_000,
+      Uint8Array,
+    ]);
+    expect(first).toEqual(data.subarray(1));
+    expect(second.buffer).not.toBe(first.buffer);
+  });
+
   test('grows the output when nobody says how large it is, and stops at `size`', async () => {
     const codec = await loadWasm(bytes);
     expect(codec.decode(chunk(GROW)).length).toBe(65536);
