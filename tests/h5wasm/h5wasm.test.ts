@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FilterPackage } from '@h5z/core';
+import { createRegistry } from '@h5z/registry';
 import { afterAll, describe, expect, test } from 'vitest';
 import { canonicalBytes, compression, HOST_FILTERS, install, readRaw } from '../../packages/readers/dist/h5wasm.js';
 import { scratch } from '../browser/site.ts';
@@ -162,7 +163,7 @@ describe.each(VERSIONS)('%s', (version) => {
       ]);
       const h5wasm = await freshH5wasm(version);
       const others = packages.filter((one) => one.id !== filter.id);
-      const h5 = new h5wasm.File(file, 'r');
+      const h5 = new h5wasm.File(file, 'a');
       const wanted = { code: 'H5Z_MISSING_FILTER', message: expect.stringContaining(`npm i ${filter.package.name}`) };
 
       await expect(install(h5wasm, { for: filter.id, packages: others })).rejects.toMatchObject(wanted);
@@ -172,6 +173,8 @@ describe.each(VERSIONS)('%s', (version) => {
       expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
       expect(() => h5.get('data').slice([[0, 10]])).toThrow(expect.objectContaining(wanted));
       await expect(readRaw(h5wasm, h5, '/data')).rejects.toMatchObject(wanted);
+      const region = h5.get('data').create_region_reference([[0, 10]]);
+      expect(() => h5.dereference(region).value).toThrow(expect.objectContaining(wanted));
       const out = new h5wasm.File(`${file}.out`, 'w');
       expect(() =>
         out.create_dataset({
@@ -189,6 +192,7 @@ describe.each(VERSIONS)('%s', (version) => {
       expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
       await install(h5wasm, { for: h5.get('data'), packages });
       expect((h5.get('data').value as Uint8Array).length).toBe(1003);
+      expect((h5.dereference(region).value as Uint8Array).length).toBe(10);
       h5.close();
     });
 
@@ -279,6 +283,21 @@ describe.each(VERSIONS)('%s', (version) => {
     expect(third).toEqual(first);
     const paths = (await h5wasm.ready).get_plugin_search_paths as () => string[];
     expect(paths().filter((path) => first.filters.some((one) => one.folder === path))).toHaveLength(packages.length);
+  });
+
+  test('a registry serves as well as a list, and a spec as well as an ID', async () => {
+    const h5wasm = await freshH5wasm(version);
+    const registry = createRegistry(packages);
+    const { filters } = await install(h5wasm, { for: packages.map((one) => one()), registry });
+    expect(filters.map((one) => one.id).sort()).toEqual(packages.map((one) => one.id).sort());
+  });
+
+  test('no packages at all, and a path that is no dataset, are errors that say what to pass', async () => {
+    const h5wasm = await freshH5wasm(version);
+    await expect(install(h5wasm, { for: 32015 })).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
+    const h5 = new h5wasm.File(join(work.folder, `empty-${version}.h5`), 'w');
+    await expect(readRaw(h5wasm, h5, '/nothing')).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
+    h5.close();
   });
 
   test("libhdf5's own filters are the host's and need no package", async ({ skip }) => {

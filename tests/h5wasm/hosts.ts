@@ -17,6 +17,7 @@ export interface H5File {
   readonly path: string;
   get(path: string): H5Dataset;
   create_dataset(options: object): H5Dataset;
+  dereference(reference: object): { readonly value: unknown };
   close(): void;
 }
 
@@ -26,6 +27,7 @@ export interface H5Dataset {
   readonly value: unknown;
   readonly filters: readonly { readonly id: number; readonly name: string; readonly cd_values: number[] }[];
   slice(ranges: [number, number][]): unknown;
+  create_region_reference(ranges: [number, number][]): object;
 }
 
 /** What `import * as h5wasm from 'h5wasm/node'` gives, as far as the tests use it. */

@@ -17,13 +17,26 @@ export interface GuardContext {
 
 /** Wraps the module's reading and writing functions in place. Call once per module. */
 export function guard(module: H5Module, context: GuardContext): void {
-  const { get_dataset_data, set_dataset_data, create_dataset } = module;
+  const { get_dataset_data, set_dataset_data, create_dataset, get_region_data } = module;
 
   module.get_dataset_data = (loc, path, ...rest) => {
     const { status, stack, cause } = attempt(module, () => get_dataset_data.call(module, loc, path, ...rest));
     // A stack with a good status is a step that h5wasm tried in vain and did without, such as ordering an enum.
     if (status >= 0) return status;
     throw failure(context, module.get_dataset_filters(loc, path), `cannot read dataset ${path}`, stack, cause);
+  };
+
+  module.get_region_data = (loc, reference, address) => {
+    const { status, stack, cause } = attempt(module, () => get_region_data.call(module, loc, reference, address));
+    if (status >= 0) return status;
+    const path = module.get_referenced_name(loc, reference, false);
+    throw failure(
+      context,
+      module.get_dataset_filters(loc, path),
+      `cannot read a region of dataset ${path}`,
+      stack,
+      cause,
+    );
   };
 
   module.set_dataset_data = (loc, path, ...rest) => {

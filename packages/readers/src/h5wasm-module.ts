@@ -78,6 +78,8 @@ export interface H5Module {
   ): number;
   /** 0.10: one metadata object follows; 0.8: nine or ten values, the filter ID the eighth. */
   create_dataset(loc: bigint, path: string, address: bigint, ...description: unknown[]): number;
+  get_region_data(loc: bigint, reference: Uint8Array, address: bigint): number;
+  get_referenced_name(loc: bigint, reference: Uint8Array, isObject: boolean): string;
   get_plugin_search_paths(): string[];
   insert_plugin_search_path(path: string, index: number): number;
 }
@@ -101,6 +103,8 @@ const NEEDED = [
   'get_dataset_data',
   'set_dataset_data',
   'create_dataset',
+  'get_region_data',
+  'get_referenced_name',
   'get_plugin_search_paths',
   'insert_plugin_search_path',
 ] as const satisfies readonly (keyof H5Module)[];
