@@ -44,6 +44,11 @@ export function recordVerified(filterDir: string, file: string, level: Verified)
   writeFileSync(target, `${JSON.stringify({ file, level })}\n`);
 }
 
+/** True when the file as it is now was executed. */
+export function isVerified(filterDir: string, file: string): boolean {
+  return facts(filterDir, file).verified === 'executed';
+}
+
 /** The manifest of the filter in `filterDir` as its files are now. Throws when filter.json or package.json is missing. */
 export function makeManifest(filterDir: string): Manifest {
   const description = readJson<FilterDescription>(join(filterDir, 'filter.json'));

@@ -22,6 +22,7 @@ import { FarmError } from './log.ts';
 import { checkTarball } from './package-check.ts';
 import { ROOT } from './paths.ts';
 import { readUpstream, upstreamsOf } from './sources.ts';
+import { verifyFilter } from './verify.ts';
 
 export interface Packed {
   readonly name: string;
@@ -64,10 +65,11 @@ export async function compile(): Promise<void> {
   writeShipped();
 }
 
-/** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder. */
+/** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder, once its files have run. */
 export async function finishFilter(filter: Filter): Promise<void> {
   const { writeDist } = await import('./template/index.ts');
   await collectLicences(await upstreamsOf(filter), join(filter.dir, 'LICENSES'));
+  await verifyFilter(filter.dir);
   writeDist(filter.dir);
 }
 

@@ -11,6 +11,7 @@ import type { FilterPackage } from '../../core/dist/index.js';
 import { fakeModule } from '../../core/test/support/fake-module.ts';
 import { makeManifest, recordVerified } from '../src/manifest.ts';
 import { writeDist } from '../src/template/index.ts';
+import { verifyFilter } from '../src/verify.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
@@ -109,6 +110,29 @@ describe('makeManifest', () => {
     } finally {
       rmSync(join(ROOT, 'build/odd-name.2'), { recursive: true, force: true });
     }
+  });
+});
+
+describe('verifyFilter', () => {
+  const golden = (decoded: string) => {
+    mkdirSync(join(folder, 'golden'), { recursive: true });
+    writeFileSync(join(folder, 'golden/one.bin'), new Uint8Array([0, 5, 6]));
+    const sha256 = createHash('sha256').update(decoded).digest('hex');
+    const cases = [{ name: 'one', file: 'one.bin', cdValues: [], size: 2, sha256 }];
+    writeFileSync(join(folder, 'golden/index.json'), JSON.stringify({ cases }));
+  };
+  afterAll(() => rmSync(join(ROOT, 'build/odd-name.2'), { recursive: true, force: true }));
+
+  test('a module that decodes the golden chunks is `executed`, one that does not fails the build', async () => {
+    rmSync(join(folder, 'prebuilds'), { recursive: true });
+    golden('other bytes');
+    await expect(verifyFilter(folder)).rejects.toThrow(
+      /odd-name\.2 does not decode its golden chunks: .*one decodes to/,
+    );
+    expect(makeManifest(folder).variants.wasm[0]?.verified).toBe('built');
+    golden('\x05\x06');
+    await verifyFilter(folder);
+    expect(makeManifest(folder).variants.wasm[0]?.verified).toBe('executed');
   });
 });
 
