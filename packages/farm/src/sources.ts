@@ -112,6 +112,8 @@ export async function fetchPackage(place: Place): Promise<string> {
       await mkdir(work, { recursive: true });
       try {
         if (kind === 'cargo') {
+          // Debian 12's own cargo is too old for today's registry; cargo-web is the current one, from its security suite.
+          if ((await which('cargo')) === undefined) await ensureApt(['cargo-web']);
           // A crate that depends on the one we want: cargo vendors it unpacked and checks the registry's checksum.
           await mkdir(join(work, 'src'));
           await writeFile(join(work, 'src/lib.rs'), '');
