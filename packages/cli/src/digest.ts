@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { canonicalBytes, type Dataset, type H5File, HOST_FILTERS, loadPipeline, open, readBands } from '@h5z/chunks';
 import { H5zError } from '@h5z/core';
 import { installed, type Registry } from '@h5z/registry';
-import { digestThroughH5wasm } from './h5wasm.js';
+import { digestThroughH5wasm, H5WASM_HOST_FILTERS } from './h5wasm.js';
 import { type Failure, failureOf, Progress } from './terminal.js';
 import { nameOf } from './words.js';
 
@@ -16,8 +16,8 @@ export type Via = (typeof VARIANTS)[number];
 export interface UsedFilter {
   readonly id: number;
   readonly name: string;
-  /** `host`: libhdf5's own filter. */
-  readonly variant: Via | 'host';
+  /** `host`: libhdf5's own filter; `skipped`: every stored chunk's filter mask says that it was not applied. */
+  readonly variant: Via | 'host' | 'skipped';
 }
 
 /** One dataset's line. */
@@ -28,7 +28,7 @@ export interface Digest {
   readonly sha256?: string;
   readonly error?: Failure;
   readonly filters: readonly UsedFilter[];
-  /** The variant that decoded; `host` when the pipeline has no filter but libhdf5's own. */
+  /** The variant that decoded; `host` when no filter but libhdf5's own had to run. */
   readonly via: Via | 'host';
   /** Of the digested values. */
   readonly bytes: number;
@@ -86,17 +86,17 @@ export async function* digestFile(path: string, options: DigestOptions = {}): As
 
 /** Digests one dataset. */
 export async function digestDataset(dataset: Dataset, registry: Registry, via: Via, limit?: number): Promise<Digest> {
-  const { filters } = dataset.info;
-  const ours = filters.some(({ id }) => !HOST_FILTERS.includes(id));
+  const hosts = via === 'h5wasm' ? H5WASM_HOST_FILTERS : new Set(HOST_FILTERS);
+  const used = dataset.info.filters.map((stage, i) => ({
+    id: stage.id,
+    name: nameOf(stage, registry),
+    variant: wasSkipped(dataset, i) ? ('skipped' as const) : hosts.has(stage.id) ? ('host' as const) : via,
+  }));
   const facts = {
     file: dataset.file.name,
     dataset: dataset.path,
-    filters: filters.map((stage) => ({
-      id: stage.id,
-      name: nameOf(stage, registry),
-      variant: HOST_FILTERS.includes(stage.id) ? ('host' as const) : via,
-    })),
-    via: ours ? via : ('host' as const),
+    filters: used,
+    via: used.some(({ variant }) => variant === via) ? via : ('host' as const),
   };
   const started = performance.now();
   const progress = new Progress(`${dataset.file.name}: ${dataset.path}`);
@@ -118,8 +118,9 @@ async function digestChunks(dataset: Dataset, registry: Registry, only: 'native'
   const { type } = dataset.info;
   canonicalBytes(new Uint8Array(0), type); // refuses variable-length data before anything is decoded
   const pipeline = await loadPipeline(dataset, registry, { only });
-  for (const { codec } of pipeline.stages) {
-    if (codec.variant === only || codec.variant === 'host') continue;
+  for (const { codec, id } of pipeline.stages) {
+    // What is not installed is represented by a codec that can only fail.
+    if (codec.variant === only || codec.variant === 'host' || registry.get(id) === undefined) continue;
     throw new H5zError('H5Z_E_INTERNAL', `${codec.name} was loaded as ${codec.variant} though ${only} was asked for`);
   }
   const hash = createHash('sha256');
@@ -131,6 +132,15 @@ async function digestChunks(dataset: Dataset, registry: Registry, only: 'native'
     bytes += canonical.length;
   }
   return { sha256: hash.digest('hex'), bytes };
+}
+
+/** True when no stored chunk went through stage `i`, and there are chunks. */
+function wasSkipped(dataset: Dataset, i: number): boolean {
+  try {
+    return i < 32 && dataset.chunks.length > 0 && dataset.chunks.every(({ filterMask }) => (filterMask >>> i) & 1);
+  } catch {
+    return false; // a damaged chunk index: reading it says so
+  }
 }
 
 /** A damaged file can claim any shape; digesting terabytes of fill value would look like a hang. */

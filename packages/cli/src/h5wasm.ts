@@ -1,9 +1,12 @@
 // The third way to a dataset's values: h5wasm (HDF5 in WebAssembly) reads it with our side modules in place.
 
 import { createHash } from 'node:crypto';
-import { canonicalBytes, type Dataset, HOST_FILTERS } from '@h5z/chunks';
-import { install, readRaw, canonicalBytes as valuesOf } from '@h5z/readers/h5wasm';
+import { canonicalBytes, type Dataset } from '@h5z/chunks';
+import { HOST_FILTERS, install, readRaw, canonicalBytes as valuesOf } from '@h5z/readers/h5wasm';
 import type { Registry } from '@h5z/registry';
+
+/** IDs that libhdf5 in h5wasm decodes by itself. */
+export const H5WASM_HOST_FILTERS: ReadonlySet<number> = HOST_FILTERS;
 
 /** Reads the whole dataset through h5wasm; its filters come as side modules of the packages in `registry`. */
 export async function digestThroughH5wasm(
@@ -14,7 +17,7 @@ export async function digestThroughH5wasm(
   const h5wasm = await import('h5wasm/node');
   await h5wasm.ready;
   try {
-    const wanted = dataset.info.filters.map(({ id }) => id).filter((id) => !HOST_FILTERS.includes(id));
+    const wanted = dataset.info.filters.map(({ id }) => id).filter((id) => !HOST_FILTERS.has(id));
     await install(h5wasm, { for: wanted, registry });
     const file = new h5wasm.File(dataset.file.name, 'r');
     try {

@@ -205,7 +205,7 @@ function targets(first: string, more: readonly string[]): { path: string; datase
 
 function digestInWords({ file, dataset, sha256, error, filters, via, bytes, seconds }: Digest): string {
   if (error) return `${'failed'.padEnd(64)}  ${file}  ${dataset || '(the file)'}  ${error.code}: ${error.message}`;
-  const used = filters.map(({ name, variant }) => (variant === via ? name : `${name} by ${variant}`)).join(' + ');
+  const used = filters.map(({ name, variant }) => (variant === via ? name : `${name} ${variant}`)).join(' + ');
   const speed = seconds > 0 ? `, ${bytesInWords(bytes / seconds)}/s` : '';
   return `${sha256}  ${file}  ${dataset}  ${bytes} bytes via ${via}${used ? ` (${used})` : ''}${speed}`;
 }

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { exists, run } from './exec.ts';
 import { type Filter, readFilters, selectFilters } from './filters.ts';
+import { kept } from './kept.ts';
 import { FarmError, say, step } from './log.ts';
 import { buildDir, ROOT } from './paths.ts';
 import { ensureSource, readUpstream, type Upstream, upstreamsOf } from './sources.ts';
@@ -176,17 +177,25 @@ export async function buildFuzzer(filter: Filter, clang: string): Promise<string
 async function buildPackage(plan: PackagePlan): Promise<void> {
   const folder = join(ROOT, 'packages', plan.package);
   const tree = buildDir(plan.package, plan.target);
-  const upstreams = await Promise.all(plan.upstreams.map((name) => readUpstream(name)));
-  await cmakeBuild(folder, tree, [
-    ...(await toolchainFlags(plan.toolchain, plan.target)),
-    ...(await sourceFlags(upstreams)),
-    `-DH5Z_NODE=${process.execPath}`,
-    `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(tree, 'out')}`,
-    `-DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${join(tree, 'out')}`,
-  ]);
+  const out = join(tree, 'out');
+  const compile = async (): Promise<string> => {
+    const upstreams = await Promise.all(plan.upstreams.map((name) => readUpstream(name)));
+    await cmakeBuild(folder, tree, [
+      ...(await toolchainFlags(plan.toolchain, plan.target)),
+      ...(await sourceFlags(upstreams)),
+      `-DH5Z_NODE=${process.execPath}`,
+      `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${out}`,
+      `-DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${out}`,
+    ]);
+    return out;
+  };
+  const from =
+    plan.toolchain === 'emscripten'
+      ? await kept(plan, `emscripten ${(await ensureEmscripten()).version}`, compile)
+      : await compile();
   for (const output of plan.outputs) {
     // A CMakeLists.txt that is also built by others may set its own place; else the file is in out/.
-    const built = join(tree, 'out', output.split('/').at(-1) as string);
+    const built = join(from, output.split('/').at(-1) as string);
     if (await exists(built)) await place(built, join(folder, output));
     else if (!(await exists(join(folder, output))))
       throw new FarmError(`the build left no packages/${plan.package}/${output}.`);
