@@ -14,7 +14,7 @@ const covered = ({ filters, sha256 }: CorpusDataset) =>
 const missing = ({ filters }: CorpusDataset) =>
   filters.filter(({ id }) => !HOST_FILTERS.includes(id) && registry.get(id) === undefined);
 
-test.skipIf(files.length > 0)(`the corpus: ${need('shared')}`, ({ skip }) => skip(need('shared')));
+if (files.length === 0) test(`the corpus: ${need('shared')}`, ({ skip }) => skip(need('shared')));
 
 describe.skipIf(files.length === 0)('the corpus', () => {
   test('covers each filter in filters/, libhdf5 alone, and chunks whose filters were skipped', () => {
