@@ -29,7 +29,7 @@ describe.each(packed())('$name', ({ name, tarball }) => {
 
   it('holds only what belongs into a package', () => {
     const stray = [...files.keys()].filter((file) =>
-      /(^|\/)(test|tests|golden|node_modules|build)\/|\.test\.|\.tsbuildinfo$|\.map$|(^|\/)\./.test(file),
+      /(^|\/)(test|tests|golden|node_modules|build)\/|\.test\.|\.tsbuildinfo$|\.(js|ts)\.map$|(^|\/)\./.test(file),
     );
     expect(stray).toEqual([]);
   });
