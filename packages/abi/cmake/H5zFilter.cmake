@@ -53,9 +53,8 @@ endfunction()
 
 function(h5z_identity target)
   target_include_directories(${target} PRIVATE ${H5Z_ABI_DIR}/include)
-  target_compile_definitions(${target} PRIVATE
-    H5Z_FILTER_ID=${H5Z_FILTER_ID} H5Z_FILTER_NAME="${H5Z_FILTER_NAME}" H5Z_FILTER_TITLE="${H5Z_FILTER_TITLE}"
-    H5Z_FILTER_VERSION="${H5Z_FILTER_VERSION}" "H5Z_FILTER_FLAGS=${H5Z_FILTER_FLAGS}")
+  # A header and not -D flags: a title may hold anything that a shell would take for its own.
+  target_compile_options(${target} PRIVATE "SHELL:-include \"${H5Z_IDENTITY}\"")
   target_compile_options(${target} PRIVATE -Wall -Wextra)
 endfunction()
 

@@ -109,7 +109,8 @@ async function place(from: string, to: string): Promise<void> {
   await rename(temporary, to);
 }
 
-function identity(filter: Filter, upstreams: readonly Upstream[], simd: boolean): string {
+/** The header that says who the filter is. Strings are C strings: JSON's escapes are C's, for printable text. */
+function identity(filter: Filter, upstreams: readonly Upstream[]): string {
   const { id, name, title, lossy, onlyOptional } = filter.description;
   const codecs = upstreams.map((upstream) => `${upstream.name} ${upstream.version}`).join(', ');
   const flags = [
@@ -120,31 +121,27 @@ function identity(filter: Filter, upstreams: readonly Upstream[], simd: boolean)
   ];
   const values = {
     ID: String(id),
-    NAME: name,
-    TITLE: title,
-    VERSION: codecs === '' ? filter.version : `${filter.version} (${codecs})`,
-    FLAGS: flags.join('|'),
+    NAME: JSON.stringify(name),
+    TITLE: JSON.stringify(title),
+    VERSION: JSON.stringify(codecs === '' ? filter.version : `${filter.version} (${codecs})`),
+    FLAGS: `(${flags.join(' | ')})`,
   };
-  const lines = Object.entries(values).map(([key, value]) => `set(H5Z_FILTER_${key} [==[${value}]==])`);
-  return [
-    '# Written by ./farm from filter.json and package.json.',
-    ...lines,
-    `set(H5Z_WASM_SIMD ${simd ? 'ON' : 'OFF'})`,
-    '',
-  ].join('\n');
+  const lines = Object.entries(values).map(([key, value]) => `#define H5Z_FILTER_${key} ${value}`);
+  return ['/* Written by ./farm from filter.json and package.json. */', ...lines, ''].join('\n');
 }
 
 /** What packages/abi/cmake must be told to build `kinds` of a filter into `tree`, beside the toolchain. */
 async function filterFlags(filter: Filter, kinds: readonly string[], tree: string, simd = false): Promise<string[]> {
   const upstreams = await upstreamsOf(filter);
-  const identityFile = `${tree}-identity.cmake`;
-  await writeIfChanged(identityFile, identity(filter, upstreams, simd));
+  const identityFile = `${tree}-identity.h`;
+  await writeIfChanged(identityFile, identity(filter, upstreams));
   return [
     ...(await sourceFlags(upstreams)),
     `-DH5Z_FILTER_DIR=${filter.dir}`,
     `-DH5Z_KINDS=${kinds.join(';')}`,
     `-DH5Z_OUTPUT_DIR=${join(tree, 'out')}`,
     `-DH5Z_IDENTITY=${identityFile}`,
+    `-DH5Z_WASM_SIMD=${simd ? 'ON' : 'OFF'}`,
     `-DH5Z_UPSTREAMS_DIR=${join(ROOT, 'upstreams')}`,
   ];
 }

@@ -1,0 +1,172 @@
+// What ./farm needs and what this machine has: read-only, installs nothing.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exists, run, which } from './exec.ts';
+import { readFilters } from './filters.ts';
+import { CACHE, ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
+import { listUpstreams, readUpstream } from './sources.ts';
+import { compareVersions, missingApt, readEmscriptenPin, versionOf } from './tools.ts';
+
+/** `auto`: not there, and the farm gets it by itself when it is needed. `missing`: only you can get it. */
+export type State = 'ok' | 'auto' | 'missing';
+
+export interface Finding {
+  readonly tool: string;
+  readonly version: string;
+  readonly state: State;
+  /** What it is for. */
+  readonly use: string;
+  /** The one command that fixes it; empty when there is nothing to fix. */
+  readonly fix: string;
+}
+
+const root = process.getuid?.() === 0;
+const apt = (...packages: string[]): string => `${root ? '' : 'sudo '}apt-get install -y ${packages.join(' ')}`;
+
+/** apt can do it here without asking anybody. */
+const aptWorks = async (): Promise<boolean> => root && (await which('apt-get')) !== undefined;
+
+async function program(tool: string, use: string, packages: string[], minimum?: string): Promise<Finding> {
+  const path = await which(tool);
+  const version = path === undefined ? undefined : ((await versionOf(path)) ?? 'unknown');
+  const good = version !== undefined && (minimum === undefined || compareVersions(version, minimum) >= 0);
+  const absent: State = (await aptWorks()) ? 'auto' : 'missing';
+  return {
+    tool: minimum === undefined ? tool : `${tool} >= ${minimum}`,
+    version: version ?? '-',
+    state: good ? 'ok' : absent,
+    use,
+    fix: good ? '' : apt(...packages),
+  };
+}
+
+/** A tool that the farm keeps in its cache. */
+async function cached(tool: string, folder: string, version: string, use: string, name: string): Promise<Finding> {
+  const there = await exists(folder);
+  return {
+    tool,
+    version: there ? version : '-',
+    state: there ? 'ok' : 'auto',
+    use,
+    fix: there ? '' : `./farm tools ${name}`,
+  };
+}
+
+async function pinOf(requirements: string, name: string): Promise<string> {
+  const text = await readFile(join(ROOT, requirements), 'utf8');
+  return new RegExp(`^${name}==(\\S+)`, 'm').exec(text)?.[1] ?? '?';
+}
+
+async function emscripten(): Promise<Finding> {
+  const pin = await readEmscriptenPin();
+  const folder = join(TOOLCHAINS, `emscripten-${pin.version}`);
+  const emcc = await which('emcc');
+  const onPath = emcc === undefined ? undefined : await versionOf(emcc);
+  const inRange =
+    onPath !== undefined && compareVersions(onPath, pin.minimum) >= 0 && compareVersions(onPath, pin.below) < 0;
+  const use = 'WebAssembly variants';
+  if (!(await exists(folder)) && inRange) return { tool: 'emcc', version: onPath, state: 'ok', use, fix: '' };
+  const found = await cached('emcc', folder, pin.version, use, 'emscripten');
+  const debian = (await which('dpkg-deb')) !== undefined;
+  return found.state === 'ok' || debian
+    ? found
+    : { ...found, state: 'missing', fix: `install emsdk ${pin.version} and put its emcc on PATH` };
+}
+
+async function cmake(): Promise<Finding[]> {
+  const pin = await pinOf('toolchains/cmake/requirements.txt', 'cmake');
+  const folder = join(TOOLCHAINS, `cmake-${pin}`);
+  const findings: Finding[] = [];
+  for (const [tool, minimum] of [
+    ['cmake', '3.25'],
+    ['ninja', '1.10'],
+  ] as const) {
+    const path = await which(tool);
+    const version = path === undefined ? undefined : await versionOf(path);
+    if (version !== undefined && compareVersions(version, minimum) >= 0)
+      findings.push({ tool, version, state: 'ok', use: 'every C build', fix: '' });
+    else findings.push(await cached(tool, folder, `with CMake ${pin}`, 'every C build', 'cmake'));
+  }
+  return findings;
+}
+
+async function sources(): Promise<Finding> {
+  const names = new Set(await listUpstreams());
+  for (const { description } of await readFilters())
+    for (const upstream of description.upstreams) if (typeof upstream === 'string') names.add(upstream);
+  const absent: string[] = [];
+  for (const name of names) if (!(await exists(join(SOURCES, (await readUpstream(name)).tree)))) absent.push(name);
+  return {
+    tool: 'upstream sources',
+    version: `${names.size - absent.length} of ${names.size}`,
+    state: absent.length === 0 ? 'ok' : 'auto',
+    use: 'every C build',
+    fix: absent.length === 0 ? '' : `./farm fetch ${absent.join(' ')}`,
+  };
+}
+
+async function python(): Promise<Finding[]> {
+  const found = await program(
+    'python3',
+    'pip, Emscripten, peers in tests',
+    ['python3', 'python3-pip', 'python3-venv'],
+    '3.9',
+  );
+  const pip =
+    found.state === 'ok' ? await run('python3', ['-m', 'pip', '--version'], { allowFailure: true }) : undefined;
+  const version = /pip (\S+)/.exec(pip?.stdout ?? '')?.[1];
+  const absent: State = (await aptWorks()) ? 'auto' : 'missing';
+  return [
+    found,
+    {
+      tool: 'pip',
+      version: version ?? '-',
+      state: version === undefined ? absent : 'ok',
+      use: 'zig, CMake, source distributions',
+      fix: version === undefined ? apt('python3-pip') : '',
+    },
+  ];
+}
+
+async function debian(tool: string, use: string, packages: string[]): Promise<Finding> {
+  const absent = await missingApt(packages);
+  const state: State = absent.length === 0 ? 'ok' : (await aptWorks()) ? 'auto' : 'missing';
+  return {
+    tool,
+    version: absent.length === 0 ? 'Debian' : '-',
+    state,
+    use,
+    fix: absent.length === 0 ? '' : apt(...absent),
+  };
+}
+
+export async function doctor(): Promise<Finding[]> {
+  const zig = await pinOf('toolchains/zig/requirements.txt', 'ziglang');
+  const lock = join(ROOT, 'node_modules/.package-lock.json');
+  const modules = await exists(lock);
+  return [
+    { tool: 'node', version: process.versions.node, state: 'ok', use: 'the farm itself', fix: '' },
+    await program('npm', 'packages', ['npm']),
+    {
+      tool: 'node_modules',
+      version: modules ? 'installed' : '-',
+      state: modules ? 'ok' : 'auto',
+      use: 'Nx, TypeScript, tests',
+      fix: modules ? '' : 'npm ci --ignore-scripts',
+    },
+    ...(await python()),
+    await cached('zig', join(TOOLCHAINS, `zig-${zig}`), zig, 'native variants, all platforms', 'zig'),
+    await emscripten(),
+    ...(await cmake()),
+    await sources(),
+    await program('cargo', 'sources that only crates carry', ['cargo'], '1.70'),
+    await program('git', 'lint and release', ['git']),
+    await debian('clang with libFuzzer', 'fuzzing in ./farm test', ['clang', 'libclang-rt-14-dev']),
+    await debian('h5dump', 'plugin tests', ['hdf5-tools']),
+    await debian("Debian's h5py", 'plugin tests', ['python3-h5py']),
+    await program('chromium', 'browser tests', ['chromium']),
+  ];
+}
+
+export const cacheFolder = CACHE;
