@@ -107,9 +107,12 @@ export function defineFilter<O extends object = Record<string, unknown>>(
         remedy: 'use the native variant, or pass the module as load({ wasm })',
       });
     }
-    return once(kind, async () =>
-      loadWasm(await source(), { id: description.id, ...checks(files, wasmFile(kind)?.sha256) }),
-    );
+    return once(kind, async () => {
+      const given = await source();
+      const file = wasmFile(kind);
+      const label = given instanceof WebAssembly.Module && file ? { source: `${about.package.name}/${file.file}` } : {};
+      return loadWasm(given, { id: description.id, ...label, ...checks(files, file?.sha256) });
+    });
   };
 
   const load = async (options: LoadOptions = {}): Promise<Codec> => {

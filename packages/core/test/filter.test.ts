@@ -153,6 +153,11 @@ describe('WebAssembly', () => {
     );
   });
 
+  test('imported as a module, as in workerd, it is named for its file', async () => {
+    const codec = await defineFilter(about, { decode: () => WebAssembly.compile(module) }).load();
+    expect([codec.variant, codec.source]).toEqual(['wasm', '@h5z/fake/wasm/fake.decode.wasm']);
+  });
+
   test('absent says so', async () => {
     await expect(defineFilter(about, {}).load()).rejects.toEqual(coded('H5Z_NO_PLATFORM'));
   });
