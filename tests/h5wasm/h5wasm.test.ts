@@ -25,6 +25,8 @@ import { modesOf } from './modes.ts';
 
 const packages = await builtPackages();
 const work = scratch('h5wasm');
+// vitest ends its workers without the exit event that removes plugin folders: they go with this one.
+process.env.TMPDIR = work.folder;
 afterAll(() => work.remove());
 
 interface Answer {

@@ -2,7 +2,15 @@
 // digest needs, because compounds, strings and long integers survive unchanged.
 
 import { H5zError } from '@h5z/core';
-import { type H5Location, type H5Metadata, type H5Module, type H5wasm, moduleOf } from './h5wasm-module.js';
+import {
+  type H5Location,
+  type H5Metadata,
+  type H5Module,
+  type H5wasm,
+  LibraryError,
+  moduleOf,
+  withErrorStack,
+} from './h5wasm-module.js';
 import { stateOf } from './h5wasm-state.js';
 
 /** H5T_class_t's numbers. */
@@ -72,8 +80,9 @@ export async function readRaw(h5wasm: H5wasm, file: H5Location, path: string): P
 /** h5wasm throws on a path that is no dataset, and traps on some datatypes (0.8.8: compounds with many 8-bit enums). */
 function metadataOf(module: H5Module, file: H5Location, path: string): H5Metadata {
   try {
-    return module.get_dataset_metadata(file.file_id, path);
-  } catch (cause) {
+    return withErrorStack(module, () => module.get_dataset_metadata(file.file_id, path)).result;
+  } catch (error) {
+    const cause = error instanceof LibraryError ? error.cause : error;
     if (cause instanceof WebAssembly.RuntimeError) {
       throw new H5zError('H5Z_E_INTERNAL', `h5wasm trapped on the datatype of dataset ${path} (${cause.message})`, {
         cause,
