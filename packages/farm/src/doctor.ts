@@ -6,7 +6,7 @@ import { exists, run, which } from './exec.ts';
 import { readFilters } from './filters.ts';
 import { CACHE, ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
 import { listUpstreams, readUpstream } from './sources.ts';
-import { compareVersions, missingApt, readEmscriptenPin, versionOf } from './tools.ts';
+import { compareVersions, missingApt, readCargoPin, readEmscriptenPin, versionOf } from './tools.ts';
 
 /** `auto`: not there, and the farm gets it by itself when it is needed. `missing`: only you can get it. */
 export type State = 'ok' | 'auto' | 'missing';
@@ -72,6 +72,16 @@ async function emscripten(): Promise<Finding> {
   return found.state === 'ok' || debian
     ? found
     : { ...found, state: 'missing', fix: `install emsdk ${pin.version} and put its emcc on PATH` };
+}
+
+async function cargo(): Promise<Finding> {
+  const pin = await readCargoPin();
+  const path = await which('cargo');
+  const version = path === undefined ? undefined : await versionOf(path);
+  const use = 'sources that only crates carry';
+  if (version !== undefined && compareVersions(version, pin.minimum) >= 0)
+    return { tool: 'cargo', version, state: 'ok', use, fix: '' };
+  return cached('cargo', join(TOOLCHAINS, `cargo-${pin.version}`), pin.version, use, 'cargo');
 }
 
 async function cmake(): Promise<Finding[]> {
@@ -160,7 +170,7 @@ export async function doctor(): Promise<Finding[]> {
     await emscripten(),
     ...(await cmake()),
     await sources(),
-    await program('cargo', 'sources that only crates carry', ['cargo'], '1.70'),
+    await cargo(),
     await program('git', 'lint and release', ['git']),
     await debian('clang with libFuzzer', 'fuzzing in ./farm test', ['clang', 'libclang-rt-14-dev']),
     await debian('h5dump', 'plugin tests', ['hdf5-tools']),

@@ -9,7 +9,7 @@ import { exists, installOnce, run, which } from './exec.ts';
 import type { Filter } from './filters.ts';
 import { FarmError, say, step } from './log.ts';
 import { CACHE, offline, ROOT, SOURCES } from './paths.ts';
-import { ensureApt, ensurePip, privateApt } from './tools.ts';
+import { ensureApt, ensureCargo, ensurePip, privateApt } from './tools.ts';
 
 /** A place that holds the tree: `path` is the folder inside the package. Exactly one of cargo, pypi, debian. */
 export interface Place {
@@ -112,8 +112,6 @@ export async function fetchPackage(place: Place): Promise<string> {
       await mkdir(work, { recursive: true });
       try {
         if (kind === 'cargo') {
-          // Debian 12's own cargo is too old for today's registry; cargo-web is the current one, from its security suite.
-          if ((await which('cargo')) === undefined) await ensureApt(['cargo-web']);
           // A crate that depends on the one we want: cargo vendors it unpacked and checks the registry's checksum.
           await mkdir(join(work, 'src'));
           await writeFile(join(work, 'src/lib.rs'), '');
@@ -121,7 +119,7 @@ export async function fetchPackage(place: Place): Promise<string> {
             join(work, 'Cargo.toml'),
             `[package]\nname = "h5z-sources"\nversion = "0.0.0"\nedition = "2021"\n\n[dependencies]\n${name} = "=${place.version}"\n`,
           );
-          await run('cargo', ['vendor', '--quiet', '--versioned-dirs', 'vendor'], { cwd: work });
+          await run(await ensureCargo(), ['vendor', '--quiet', '--versioned-dirs', 'vendor'], { cwd: work });
           await cp(join(work, 'vendor', `${name}-${place.version}`), temporary, { recursive: true });
         } else if (kind === 'pypi') {
           const python = await ensurePip();

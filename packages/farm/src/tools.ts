@@ -157,6 +157,50 @@ export async function privateApt(folder: string, kind: 'deb' | 'deb-src', suite?
 /** Suites in which source packages are looked for beside the machine's own. */
 const SOURCE_SUITES = ['trixie'];
 
+/** Packages of a Debian suite that are unpacked into the cache and run from there. */
+interface SuitePin {
+  readonly suite: string;
+  /** They must include libc6 and patchelf. */
+  readonly packages: readonly string[];
+  /** Globs of tar, relative to the root, of what nobody needs. */
+  readonly leaveOut: readonly string[];
+}
+
+/**
+ * Unpacks packages into `temporary`, which will become `target`. Returns a function that points a program in there at
+ * the libc and libraries unpacked beside it (by patchelf), so that it runs here, as anybody, without a chroot.
+ */
+async function unpackSuite(
+  pin: SuitePin,
+  temporary: string,
+  target: string,
+  libraries: readonly string[] = [],
+): Promise<(program: string) => Promise<void>> {
+  const apt = join(temporary, 'apt');
+  const flags = await privateApt(apt, 'deb', pin.suite);
+  await mkdir(join(apt, 'debs'));
+  const options: RunOptions = { cwd: join(apt, 'debs') };
+  await run('apt-get', [...flags, 'update'], options);
+  await run('apt-get', [...flags, 'download', ...pin.packages], options);
+  const exclude = pin.leaveOut.map((glob) => `--exclude=${glob}`);
+  const unpack = 'deb=$1; root=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner "$@"';
+  for (const deb of (await readdir(join(apt, 'debs'))).sort())
+    await run('sh', ['-c', unpack, 'sh', join(apt, 'debs', deb), temporary, ...exclude]);
+  await rm(apt, { recursive: true, force: true });
+
+  const triplet = (await readdir(join(temporary, 'usr/lib'))).find((name) => name.endsWith('-linux-gnu')) ?? '';
+  const lib = join('usr/lib', triplet);
+  const loader = (await readdir(join(temporary, lib))).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
+  if (loader === undefined)
+    throw new FarmError(`no loader in ${lib} of ${pin.suite}'s libc6. Put the tool on PATH instead.`);
+  const path = [lib, ...libraries].map((folder) => join(target, folder)).join(':');
+  const patchelf = ['--library-path', join(temporary, lib), join(temporary, 'usr/bin/patchelf')];
+  const settings = ['--set-interpreter', join(target, lib, loader), '--force-rpath', '--set-rpath', path];
+  return async (program) => {
+    await run(join(temporary, lib, loader), [...patchelf, ...settings, join(temporary, program)]);
+  };
+}
+
 // ------------------------------------------------------------------------------------------------------------- Python
 
 /** python3 with pip. */
@@ -303,14 +347,11 @@ export async function ensureCmake(): Promise<Cmake> {
 
 // --------------------------------------------------------------------------------------------------------- Emscripten
 
-interface EmscriptenPin {
+interface EmscriptenPin extends SuitePin {
   readonly version: string;
   readonly minimum: string;
   readonly below: string;
-  readonly suite: string;
   readonly llvm: string;
-  readonly packages: readonly string[];
-  readonly leaveOut: readonly string[];
 }
 
 export interface Emscripten {
@@ -332,42 +373,10 @@ async function emscriptenOnPath(pin: EmscriptenPin): Promise<Emscripten | undefi
 export const readEmscriptenPin = async (): Promise<EmscriptenPin> =>
   JSON.parse(await readFile(join(ROOT, 'toolchains/emscripten/pin.json'), 'utf8')) as EmscriptenPin;
 
-/**
- * Unpacks a Debian suite's Emscripten and LLVM into `temporary` and points their programs at the libc and libraries
- * unpacked beside them (patchelf), so that they run here, as anybody, without a chroot. Scripts run on our Python and Node.
- */
+/** Unpacks a Debian suite's Emscripten and LLVM into `temporary`. Scripts run on our Python and Node. */
 async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: string): Promise<void> {
-  const apt = join(temporary, 'apt');
-  const flags = await privateApt(apt, 'deb', pin.suite);
-  await mkdir(join(apt, 'debs'));
-  const options: RunOptions = { cwd: join(apt, 'debs') };
-  await run('apt-get', [...flags, 'update'], options);
-  await run('apt-get', [...flags, 'download', ...pin.packages], options);
-  for (const deb of (await readdir(join(apt, 'debs'))).sort()) {
-    const exclude = pin.leaveOut.map((glob) => `--exclude=${glob}`);
-    const unpack = 'deb=$1; root=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner "$@"';
-    await run('sh', ['-c', unpack, 'sh', join(apt, 'debs', deb), temporary, ...exclude]);
-  }
-  await rm(apt, { recursive: true, force: true });
-
-  const triplets = (await readdir(join(temporary, 'usr/lib'))).filter((name) => name.endsWith('-linux-gnu'));
-  const triplet = triplets[0] ?? '';
-  const lib = join('usr/lib', triplet);
-  const loader = (await readdir(join(temporary, lib))).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
-  if (loader === undefined)
-    throw new FarmError(`no loader in ${lib} of ${pin.suite}'s libc6. Put emcc on PATH instead.`);
   const llvm = `usr/lib/llvm-${pin.llvm}`;
-  const patchelf = [
-    join(temporary, lib, loader),
-    '--library-path',
-    join(temporary, lib),
-    join(temporary, 'usr/bin/patchelf'),
-    '--set-interpreter',
-    join(target, lib, loader),
-    '--force-rpath',
-    '--set-rpath',
-    `${join(target, lib)}:${join(target, llvm, 'lib')}`,
-  ];
+  const settle = await unpackSuite(pin, temporary, target, [join(llvm, 'lib')]);
   const programs = [
     'clang',
     'lld',
@@ -386,10 +395,7 @@ async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: s
         .filter((name) => /^wasm-(?!ld)|^wasm2js$/.test(name))
         .map((name) => join('usr/bin', name)),
     );
-  for (const program of programs) {
-    const [command, ...args] = patchelf as [string, ...string[]];
-    await run(command, [...args, join(temporary, program)]);
-  }
+  for (const program of programs) await settle(program);
 
   const scripts = join(temporary, 'usr/share/emscripten');
   await mkdir(join(scripts, 'node_modules'));
@@ -448,6 +454,39 @@ export async function ensureEmscripten(): Promise<Emscripten> {
   await step(`getting Emscripten ${pin.version} (about 330 MB to fetch, 1 GB on disk)`, () =>
     installOnce(folder, (temporary, target) => unpackEmscripten(pin, temporary, target)),
   );
+  return ours;
+}
+
+// -------------------------------------------------------------------------------------------------------------- cargo
+
+interface CargoPin extends SuitePin {
+  readonly version: string;
+  readonly minimum: string;
+}
+
+export const readCargoPin = async (): Promise<CargoPin> =>
+  JSON.parse(await readFile(join(ROOT, 'toolchains/cargo/pin.json'), 'utf8')) as CargoPin;
+
+/** cargo, to fetch crates: from PATH when new enough, else a Debian suite's in the cache. */
+export async function ensureCargo(): Promise<string> {
+  const pin = await readCargoPin();
+  const cargo = await which('cargo');
+  const version = cargo === undefined ? undefined : await versionOf(cargo);
+  if (cargo !== undefined && version !== undefined && compareVersions(version, pin.minimum) >= 0) return cargo;
+  const folder = join(TOOLCHAINS, `cargo-${pin.version}`);
+  const ours = join(folder, 'usr/bin/cargo');
+  if (await exists(folder)) return ours;
+  if ((await which('apt-get')) === undefined || (await which('dpkg-deb')) === undefined)
+    throw new FarmError(`needs cargo >= ${pin.minimum} on PATH. Install Rust.`);
+  needsNetwork(`cargo ${pin.version}`);
+  await step(`getting cargo ${pin.version}`, () =>
+    installOnce(folder, async (temporary, target) => {
+      const settle = await unpackSuite(pin, temporary, target);
+      await settle('usr/bin/cargo');
+    }),
+  );
+  // Debian's cargo trusts the machine's certificates.
+  if (!(await exists('/etc/ssl/certs/ca-certificates.crt'))) await ensureApt(['ca-certificates']);
   return ours;
 }
 

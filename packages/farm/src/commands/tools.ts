@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { Command } from '../command.ts';
 import { FarmError, table } from '../log.ts';
-import { ensureClang, ensureCmake, ensureEmscripten, ensurePythonPeers, ensureZig } from '../tools.ts';
+import { ensureCargo, ensureClang, ensureCmake, ensureEmscripten, ensurePythonPeers, ensureZig } from '../tools.ts';
 
 const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   zig: async () => {
@@ -14,6 +14,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
     const emscripten = await ensureEmscripten();
     return { emcc: join(emscripten.bin, 'emcc'), 'em++': join(emscripten.bin, 'em++') };
   },
+  cargo: async () => ({ cargo: await ensureCargo() }),
   cmake: async () => ({ ...(await ensureCmake()) }),
   python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
   clang: async () => ({ 'clang with libFuzzer': await ensureClang() }),
@@ -21,7 +22,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
 
 export const command: Command = {
   name: 'tools',
-  summary: 'Get tools (zig, emscripten, cmake, python, clang) into the cache and print their paths',
+  summary: 'Get tools (zig, emscripten, cmake, cargo, python, clang) into the cache and print their paths',
   positionals: '[names...]',
   options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
   help: 'Without names: zig, emscripten and cmake, which is what a build needs.',
