@@ -4,6 +4,7 @@
                                              {name: {sha256} | {refused}}
     python peer.py read FILE                 prints {name: {sha256, filters} | {error}} for every dataset
     python peer.py types FILE                one dataset for each kind of datatype; prints {name: {sha256}}
+    python peer.py knows -       < [ids]      prints the IDs whose filters h5py + hdf5plugin have
     python peer.py host FILE                 one dataset for each of libhdf5's own filters; prints {name: {sha256}}
 
 sha256 is over the values as little-endian, C-order bytes with compounds packed.
@@ -150,6 +151,8 @@ if __name__ == "__main__":
     command, path = sys.argv[1:3]
     if command == "write":
         answer = write(path, json.load(sys.stdin))
+    elif command == "knows":
+        answer = [one for one in json.load(sys.stdin) if h5py.h5z.filter_avail(one)]
     else:
         answer = {"read": read, "types": types, "host": host}[command](path)
     json.dump(answer, sys.stdout)
