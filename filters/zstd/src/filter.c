@@ -10,6 +10,7 @@
  */
 #include <h5z/filter.h>
 
+#include <stdatomic.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -51,14 +52,32 @@ static int64_t zstd_decoded_size(const uint32_t *cd, size_t ncd, const void *in,
   return known ? (int64_t)sum : H5Z_SIZE_UNKNOWN;
 }
 
+/* A decoder is 160 KB that malloc would fetch from the system, page by page, for every chunk: a tenth and more of the
+ * time of a 64 KB chunk. So one idle decoder is kept; threads that find it taken make their own. It carries nothing from chunk to
+ * chunk. (Not so the encoder: its match finder's salt would make a chunk's bytes depend on the chunks before it.
+ * And not in WebAssembly, whose allocator forgets everything after a call.) */
+#if !defined(__wasm__)
+static _Atomic(ZSTD_DCtx *) idle;
+
+static ZSTD_DCtx *take_decoder(void) {
+  ZSTD_DCtx *kept = atomic_exchange(&idle, NULL);
+  return kept ? kept : ZSTD_createDCtx();
+}
+
+static void give_back_decoder(ZSTD_DCtx *decoder) { ZSTD_freeDCtx(atomic_exchange(&idle, decoder)); }
+#else
+#  define take_decoder ZSTD_createDCtx
+#  define give_back_decoder ZSTD_freeDCtx
+#endif
+
 /* zstd decodes straight into the output, so the output is the window: the frame's own window size costs no memory,
  * and frames without content size need no special case. */
 static int64_t zstd_decode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
   if (nin == 0) return H5Z_E_CORRUPT; /* zstd takes no frames for an empty chunk */
-  ZSTD_DCtx *context = ZSTD_createDCtx();
-  if (!context) return H5Z_E_MEMORY;
-  const size_t n = ZSTD_decompressDCtx(context, out, cap, in, nin);
-  ZSTD_freeDCtx(context);
+  ZSTD_DCtx *decoder = take_decoder();
+  if (!decoder) return H5Z_E_MEMORY;
+  const size_t n = ZSTD_decompressDCtx(decoder, out, cap, in, nin);
+  give_back_decoder(decoder);
   if (!ZSTD_isError(n)) return (int64_t)n;
   const int64_t error = error_of(n);
   if (error == H5Z_E_OUTPUT) { /* more than the frames said they hold is damage, not want of room */
