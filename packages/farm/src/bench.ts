@@ -14,6 +14,7 @@ import { ensurePythonPeers } from './tools.ts';
 
 export interface BenchCommand {
   readonly json: boolean;
+  readonly build: boolean;
   readonly only: string | undefined;
   readonly rounds: string | undefined;
 }
@@ -24,7 +25,7 @@ export async function runBench(options: BenchCommand): Promise<void> {
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
     throw new FarmError(`--rounds ${options.rounds} is not a number of rounds. Give a whole number above 0.`);
   }
-  await buildAll();
+  if (options.build) await buildAll();
   await compile();
   const filters = await readFilters();
   for (const filter of filters) await finishFilter(filter);

@@ -13,12 +13,18 @@ export const command: Command = {
       value: 'WORD',
       doc: 'Only suites (native, wasm, h5wasm) or filters whose name holds WORD; nothing is kept.',
     },
+    'no-build': { type: 'boolean', doc: 'Use what was built before.' },
     rounds: { type: 'string', value: 'N', doc: 'Alternating rounds; default 7.' },
   },
   help: 'A full run is kept in docs/data/bench.json and becomes docs/benchmarks.md. Leave the machine alone meanwhile.',
   async run(args) {
     const { runBench } = await import('../bench.ts');
-    await runBench({ json: args.flag('json'), only: args.text('only'), rounds: args.text('rounds') });
+    await runBench({
+      json: args.flag('json'),
+      build: !args.flag('no-build'),
+      only: args.text('only'),
+      rounds: args.text('rounds'),
+    });
     return 0;
   },
 };
