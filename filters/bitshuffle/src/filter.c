@@ -175,7 +175,8 @@ static int64_t bitshuffle_encode_bound(const uint32_t *cd, size_t ncd, size_t ni
   if (error < 0) return error;
   if (nin % s.elem != 0) return H5Z_E_NOT_APPLICABLE;
   if (s.codec == CODEC_NONE) return (int64_t)nin;
-  if (nin > INT32_MAX || s.block * s.elem > UINT32_MAX) return H5Z_E_NOT_APPLICABLE; /* other readers hold sizes in an int */
+  /* Other readers hold sizes in an int, and the header the block's bytes in a u32. */
+  if (nin > INT32_MAX || s.block * s.elem > UINT32_MAX) return H5Z_E_NOT_APPLICABLE;
   const uint64_t n = nin / s.elem, whole = n / s.block, last = n % s.block / 8 * 8;
   const int64_t each = whole > 0 ? block_bound(&s, s.block * s.elem) : 0;
   const int64_t rest = last > 0 ? block_bound(&s, last * s.elem) : 0;
@@ -211,7 +212,8 @@ static int64_t encode_compressed(const settings *s, const uint8_t *in, size_t ni
       if (ZSTD_isError(stored)) goto done;
     } else {
       const int most = (int)min_u64(free_bytes, LZ4_COMPRESSBOUND(bytes));
-      stored = (size_t)LZ4_compress_fast_extState(lz4, (const char *)rows, (char *)dst + BLOCK_HEADER, (int)bytes, most, 1);
+      char *const to = (char *)dst + BLOCK_HEADER;
+      stored = (size_t)LZ4_compress_fast_extState(lz4, (const char *)rows, to, (int)bytes, most, 1);
       if (stored == 0) goto done;
     }
     h5z_put_u32be(dst, (uint32_t)stored);

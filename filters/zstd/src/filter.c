@@ -53,8 +53,8 @@ static int64_t zstd_decoded_size(const uint32_t *cd, size_t ncd, const void *in,
 }
 
 /* A decoder is 160 KB that malloc would fetch from the system, page by page, for every chunk: a tenth and more of the
- * time of a 64 KB chunk. So one idle decoder is kept; threads that find it taken make their own. It carries nothing from chunk to
- * chunk. (Not so the encoder: its match finder's salt would make a chunk's bytes depend on the chunks before it.
+ * time of a 64 KB chunk. So one idle decoder is kept; threads that find it taken make their own. It carries nothing from
+ * chunk to chunk. (Not so the encoder: its match finder's salt would make a chunk's bytes depend on the chunks before it.
  * And not in WebAssembly, whose allocator forgets everything after a call.) */
 #if !defined(__wasm__)
 static _Atomic(ZSTD_DCtx *) idle;
