@@ -1,0 +1,245 @@
+// The h5z command as people and scripts meet it: output, exit status, help, and errors that say what to do. The files are
+// the golden chunks of filters/, and an HDF5 file that h5wasm writes here.
+
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as h5wasm from 'h5wasm-0.10/node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FilterPackage } from '../../packages/core/dist/index.js';
+import { writeDist } from '../../packages/farm/src/template/index.ts';
+import { install } from '../../packages/readers/dist/h5wasm.js';
+import { builtRegistry } from '../corpus/corpus.ts';
+import { filterFolders, ROOT, runIn } from '../support/packed.ts';
+
+const MAIN = join(ROOT, 'packages/cli/dist/main.js');
+const VARIANTS = ['native', 'wasm', 'h5wasm'] as const;
+const values = Int32Array.from({ length: 1000 }, (_, i) => (i * i) % 977);
+const bytes = new Uint8Array(values.buffer);
+const digestOf = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+
+let folder: string;
+let file: string;
+let packages: readonly FilterPackage[];
+
+/** An application folder in which the built filters named are installed. */
+function application(name: string, filters: readonly string[]): string {
+  const app = join(folder, name);
+  mkdirSync(join(app, 'node_modules/@h5z'), { recursive: true });
+  writeFileSync(join(app, 'package.json'), '{ "private": true }\n');
+  for (const filter of filterFolders()) {
+    if (filters.includes(filter.name)) symlinkSync(filter.folder, join(app, 'node_modules', filter.packageName));
+  }
+  return app;
+}
+
+const h5z = (cwd: string, ...args: string[]) => runIn(cwd, process.execPath, [MAIN, ...args]);
+let all: string;
+let none: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'h5z-cli-'));
+  all = application(
+    'all',
+    filterFolders().map(({ name }) => name),
+  );
+  none = application('none', []);
+  const registry = await builtRegistry();
+  packages = registry.packages;
+  await h5wasm.ready;
+  await install(h5wasm, { registry });
+  file = join(folder, 'values.h5');
+  const out = new h5wasm.File(file, 'w');
+  const common = { data: values, shape: [values.length], dtype: '<i4' };
+  out.create_dataset({ name: 'plain', ...common });
+  out.create_dataset({ name: 'deflated', ...common, chunks: [300], compression: 'gzip', compression_opts: 4 });
+  for (const filter of packages) {
+    const spec = filter({});
+    out.create_dataset({
+      name: filter.canonicalName,
+      ...common,
+      chunks: [300],
+      compression: spec.id,
+      compression_opts: [...spec.cdValues],
+    });
+  }
+  out.close();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('h5z', () => {
+  test('teaches itself with --help, for every command', async () => {
+    const { status, stdout } = await h5z(all, '--help');
+    expect(status).toBe(0);
+    for (const command of ['which', 'inspect', 'digest', 'decode']) {
+      expect(stdout).toContain(command);
+      const help = await h5z(all, command, '--help');
+      expect(help.status).toBe(0);
+      expect(help.stdout).toContain('--json');
+    }
+  });
+
+  test('exits with 2 for wrong usage', async () => {
+    expect((await h5z(all, 'digest')).status).toBe(2);
+    expect((await h5z(all, 'digest', file, '--via', 'magic')).status).toBe(2);
+    expect((await h5z(all, 'decode', '--filter', '32015', '--cd', 'many')).status).toBe(2);
+  });
+});
+
+describe('h5z which', () => {
+  test('knows an installed filter, one that is not, and none', async () => {
+    const [filter] = packages;
+    const found = JSON.parse((await h5z(all, 'which', String(filter?.id), '--json')).stdout);
+    expect(found).toMatchObject({
+      id: filter?.id,
+      name: filter?.canonicalName,
+      installed: { package: filter?.package.name },
+    });
+    const missing = await h5z(none, 'which', String(filter?.id));
+    expect(missing.status).toBe(0);
+    expect(missing.stdout).toContain(`npm i ${filter?.package.name}`);
+    const unknown = await h5z(none, 'which', 'no-such-filter');
+    expect(unknown.status).toBe(1);
+    expect(unknown.stderr).toContain('H5Z_UNKNOWN_FILTER');
+  });
+});
+
+describe('h5z inspect', () => {
+  test('tells pipelines in words and which packages are installed', async () => {
+    const { status, stdout } = await h5z(all, 'inspect', file, '--json');
+    expect(status).toBe(0);
+    const { datasets, needs } = JSON.parse(stdout);
+    expect(datasets).toHaveLength(packages.length + 2);
+    for (const { id, package: own } of packages) {
+      expect(needs).toContainEqual(expect.objectContaining({ id, package: own.name, installed: own.version }));
+    }
+    expect((await h5z(all, 'inspect', file)).stdout).toContain('deflate(level=4)');
+  });
+
+  test('says what to install', async () => {
+    const { stdout } = await h5z(none, 'inspect', file);
+    for (const filter of packages) expect(stdout).toContain(`npm i ${filter.package.name}`);
+  });
+
+  test('fails for what is no HDF5 file', async () => {
+    const { status, stderr } = await h5z(all, 'inspect', join(all, 'package.json'));
+    expect(status).toBe(1);
+    expect(stderr).toContain('H5Z_E_CORRUPT');
+    expect((await h5z(all, 'inspect', 'nowhere.h5')).stderr).toContain('H5Z_FILE');
+  });
+});
+
+describe('h5z digest', () => {
+  test.each(VARIANTS)('prints the contract via %s', async (via) => {
+    const { status, stdout } = await h5z(all, 'digest', file, '--via', via, '--json');
+    expect(status).toBe(0);
+    const rows = JSON.parse(stdout) as Record<string, unknown>[];
+    expect(rows.map(({ dataset }) => dataset).sort()).toEqual(
+      ['/plain', '/deflated', ...packages.map(({ canonicalName }) => `/${canonicalName}`)].sort(),
+    );
+    for (const row of rows) {
+      expect(row).toMatchObject({ file, sha256: digestOf(bytes), bytes: bytes.length });
+      expect(typeof row.seconds).toBe('number');
+      expect(row.via).toBe(row.dataset === '/plain' || row.dataset === '/deflated' ? 'host' : via);
+    }
+  });
+
+  test('prints one line for each dataset, and only those asked for', async () => {
+    const whole = await h5z(all, 'digest', file);
+    expect(whole.stdout.trim().split('\n')).toHaveLength(packages.length + 2);
+    const one = await h5z(all, 'digest', file, 'plain', file, '/deflated');
+    expect(
+      one.stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.slice(0, 64)),
+    ).toEqual([digestOf(bytes), digestOf(bytes)]);
+    expect((await h5z(all, 'digest', file, '/nothing')).status).toBe(1);
+  });
+
+  test.each(VARIANTS)('names the package of a missing filter and exits with 1 via %s', async (via) => {
+    const { status, stdout } = await h5z(none, 'digest', file, '--via', via, '--json');
+    expect(status).toBe(1);
+    const rows = JSON.parse(stdout) as {
+      dataset: string;
+      sha256?: string;
+      error?: { code: string; message: string };
+    }[];
+    for (const { canonicalName, package: own } of packages) {
+      const row = rows.find(({ dataset }) => dataset === `/${canonicalName}`);
+      expect(row?.error?.code).toBe('H5Z_MISSING_FILTER');
+      expect(row?.error?.message).toContain(`npm i ${own.name}`);
+    }
+    expect(rows.find(({ dataset }) => dataset === '/plain')?.sha256).toBe(digestOf(bytes));
+  });
+
+  // A variant that is taken out of the package is missed by the digest through it, and by no other.
+  test.each(VARIANTS)('runs the variant named: without %s only that digest fails', async (gone) => {
+    const app = application(`without-${gone}`, []);
+    for (const filter of filterFolders()) {
+      const copy = join(app, 'node_modules', filter.packageName);
+      for (const part of ['filter.json', 'package.json', 'wasm', 'prebuilds', 'golden']) {
+        if (existsSync(join(filter.folder, part)))
+          cpSync(join(filter.folder, part), join(copy, part), { recursive: true });
+      }
+      writeDist(copy);
+      const name = filter.description.name;
+      if (gone === 'native') rmSync(join(copy, 'prebuilds'), { recursive: true });
+      if (gone === 'h5wasm') rmSync(join(copy, `wasm/${name}.h5wasm.wasm`));
+      if (gone === 'wasm') for (const form of ['wasm', 'decode.wasm']) rmSync(join(copy, `wasm/${name}.${form}`));
+    }
+    for (const name of ['core', 'native']) {
+      const link = join(app, 'node_modules/@h5z', name);
+      if (!existsSync(link)) symlinkSync(join(ROOT, 'packages', name), link);
+    }
+    for (const via of VARIANTS) {
+      const rows = JSON.parse((await h5z(app, 'digest', file, '--via', via, '--json')).stdout) as {
+        dataset: string;
+        sha256?: string;
+      }[];
+      for (const { canonicalName } of packages) {
+        const row = rows.find(({ dataset }) => dataset === `/${canonicalName}`);
+        expect(row?.sha256, `${canonicalName} via ${via} without ${gone}`).toBe(
+          via === gone ? undefined : digestOf(bytes),
+        );
+      }
+    }
+  });
+});
+
+describe('h5z decode', () => {
+  test.each(['native', 'wasm'] as const)('decodes a raw chunk through %s', async (via) => {
+    for (const filter of packages) {
+      const codec = await filter.load({ only: 'wasm', encode: true });
+      const { cdValues } = filter({});
+      const stored = codec.derive(cdValues, { typeClass: 'integer', typeSize: 4, chunk: [values.length] });
+      const chunk = join(folder, `${filter.canonicalName}.chunk`);
+      const out = join(folder, `${filter.canonicalName}.out`);
+      writeFileSync(chunk, codec.encode(bytes, { cdValues: stored }));
+      const cd = stored.length > 0 ? ['--cd', Array.from(stored).join(',')] : [];
+      const args = [
+        'decode',
+        chunk,
+        '--filter',
+        String(filter.id),
+        ...cd,
+        '--size',
+        String(bytes.length),
+        '--via',
+        via,
+      ];
+      const { status, stdout, stderr } = await h5z(all, ...args, '-o', out, '--json');
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({
+        bytes: bytes.length,
+        sha256: digestOf(bytes),
+        filters: [{ variant: via }],
+      });
+      const short = await h5z(all, ...args.slice(0, -4), '--size', '7', '-o', out);
+      expect(short.status).toBe(1);
+      expect(short.stderr).toMatch(/H5Z_E_/);
+    }
+  });
+});
