@@ -182,10 +182,6 @@ export async function ensureSource(upstream: Upstream, sources = SOURCES): Promi
     if (found !== upstream.tree) throw wrongHash(upstream, `${folder} (delete it and run ./farm fetch)`, found);
     return folder;
   }
-  if (offline())
-    throw new FarmError(
-      `H5Z_OFFLINE is set and ${upstream.name} ${upstream.version} is not in the cache. Run ./farm fetch with a network.`,
-    );
   const here = await Promise.all(upstream.from.map(hasClient));
   const places = [...upstream.from.filter((_, i) => here[i]), ...upstream.from.filter((_, i) => !here[i])];
   const failures: string[] = [];
