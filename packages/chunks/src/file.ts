@@ -210,6 +210,8 @@ export class Dataset {
       fill: { status: DatasetInfo['fill']['status']; value?: string };
     };
     const { value, ...fill } = raw.fill;
+    // libhdf5 adds the user block's size to an address even where nothing is allocated.
+    if (raw.storageSize === 0) delete (raw as { address?: number }).address;
     this.file = file;
     this.path = path;
     this.#address = address;
