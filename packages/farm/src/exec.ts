@@ -1,7 +1,6 @@
 // Child processes, and the two things shared folders need: locks and atomic installs.
 
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
@@ -91,6 +90,21 @@ function alive(pid: number): boolean {
   }
 }
 
+/** Removes the lock that `owner`, who is gone, left. One waiter at a time, so that nobody removes the lock of the next. */
+async function removeStale(path: string, owner: number): Promise<void> {
+  const guard = `${path}.guard`;
+  try {
+    await mkdir(guard);
+  } catch {
+    const { mtimeMs } = await stat(guard).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > 10_000) await rm(guard, { recursive: true, force: true });
+    await sleep(100);
+    return;
+  }
+  if (Number((await readFile(path, 'utf8').catch(() => '')).trim()) === owner) await rm(path, { force: true });
+  await rm(guard, { recursive: true, force: true });
+}
+
 /** Holds the lock file `path` while `work` runs. A lock left by a process that is gone is taken over. */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
@@ -103,15 +117,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
     }
     const owner = Number((await readFile(path, 'utf8').catch(() => '')).trim());
     if (owner > 0 && !alive(owner)) {
-      // Renaming first makes sure that of two waiters only one removes it, and never a fresh lock.
-      const stale = `${path}.${randomBytes(4).toString('hex')}`;
-      if (
-        await rename(path, stale).then(
-          () => true,
-          () => false,
-        )
-      )
-        await rm(stale, { force: true });
+      await removeStale(path, owner);
       continue;
     }
     if (round % 60 === 10) say(`waiting for another farm (process ${owner}) that holds ${path}`);
