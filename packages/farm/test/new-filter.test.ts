@@ -19,6 +19,8 @@ interface Answer {
 }
 
 let copy = '';
+/** A filter of the repository, in the copy as it is. */
+let same = '';
 let before = new Map<string, string>();
 
 /** Runs a program in the copy, where nothing may be fetched. */
@@ -65,13 +67,17 @@ function editJson(file: string, edit: (value: Record<string, unknown>) => void):
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** A filter's folder without what was built in it. */
+function copyFolder(from: string, name: string): string {
+  const folder = join(copy, 'filters', name);
+  const built = /[/\\](dist|prebuilds|wasm|LICENSES|manifest\.json)$/;
+  cpSync(from, folder, { recursive: true, filter: (path) => !built.test(path) });
+  return folder;
+}
+
 /** A filter's folder under another name and ID: what a person would do by hand, inside the folder alone. */
 function copyFilter(from: string, name: string, id: number): void {
-  const folder = join(copy, 'filters', name);
-  cpSync(from, folder, {
-    recursive: true,
-    filter: (path) => !/[/\\](dist|prebuilds|wasm|LICENSES|manifest\.json)$/.test(path),
-  });
+  const folder = copyFolder(from, name);
   editJson(join(folder, 'filter.json'), (value) => Object.assign(value, { name, id, title: `A copy: "${name}" #1` }));
   editJson(join(folder, 'package.json'), (value) => Object.assign(value, { name: `@h5z/${name}` }));
   editJson(join(folder, 'golden/index.json'), (value) => Object.assign(value, { filter: name, id }));
@@ -95,6 +101,8 @@ beforeAll(async () => {
   );
   expect(smallest).toBeDefined();
   copyFilter(smallest?.dir ?? '', 'renamed', 40002);
+  same = smallest?.name ?? '';
+  copyFolder(smallest?.dir ?? '', same);
   const made = await farm('new-filter', 'fresh', '--id', '40001', '--title', 'Fresh (100% "new")');
   expect(made.all, made.all).toContain('filters/fresh');
 });
@@ -137,6 +145,22 @@ describe('a folder is a filter', () => {
     expect(built.all).toMatch(/Cache:\s+3\/6 hit/);
   });
 
+  test('a filter built here has the bytes that it has there: nothing of a folder or a moment goes in', async () => {
+    const built = await farm('build', same, '--json');
+    expect(built.status, built.all).toBe(0);
+    const files = (JSON.parse(built.stdout) as { files: { path: string; sha256: string }[] }[]).flatMap(
+      (one) => one.files,
+    );
+    expect(files.length).toBeGreaterThan(3);
+    for (const { path, sha256 } of files)
+      expect(
+        createHash('sha256')
+          .update(readFileSync(join(ROOT, path)))
+          .digest('hex'),
+        path,
+      ).toBe(sha256);
+  });
+
   test('they pass the common suite and their golden chunks', async () => {
     const counts = join(copy, 'counts.json');
     const suite = await run(
@@ -159,7 +183,7 @@ describe('a folder is a filter', () => {
 
   test('they are listed, documented and packed', async () => {
     const matrix = JSON.parse((await farm('matrix', '--json')).stdout) as { filter: string }[];
-    expect([...new Set(matrix.map(({ filter }) => filter))]).toEqual(['fresh', 'renamed']);
+    expect([...new Set(matrix.map(({ filter }) => filter))]).toEqual(['fresh', 'renamed', same].sort());
     const docs = await farm('docs');
     expect(docs.status, docs.all).toBe(0);
     const packed = await farm('pack', 'fresh', 'renamed');
