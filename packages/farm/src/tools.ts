@@ -38,6 +38,7 @@ function needsNetwork(what: string): void {
 /** Which of these Debian packages are not installed. */
 export async function missingApt(packages: readonly string[]): Promise<string[]> {
   if ((await which('dpkg-query')) === undefined) return [...packages];
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
   const query = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], {
     allowFailure: true,
   });
@@ -303,6 +304,7 @@ export async function ensureZig(): Promise<Zig> {
         await mkdir(join(temporary, 'bin'));
         // zig keeps what it builds of its runtimes (libc, compiler-rt) in a cache of its own; ours, so that it is found again.
         const prelude =
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's own syntax
           'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport ZIG_GLOBAL_CACHE_DIR="${ZIG_GLOBAL_CACHE_DIR:-$here/../cache}"';
         await script(join(temporary, 'bin/zig'), `${prelude}\nexec "$here/../ziglang/zig" "$@"`);
         for (const tool of ['cc', 'c++', 'ar', 'ranlib', 'objcopy', 'dlltool'])

@@ -112,7 +112,9 @@ afterAll(() => {
 });
 
 describe('a folder is a filter', () => {
-  test('the folders build through Nx, for native, WASM and h5wasm, without a network', async () => {
+  test('the folders build through Nx, for native, WASM and h5wasm, without a network', {
+    timeout: 900_000,
+  }, async () => {
     const built = await farm('build', 'fresh', 'renamed', '--json');
     expect(built.status, built.all).toBe(0);
     for (const { name } of FILTERS) {
@@ -161,7 +163,7 @@ describe('a folder is a filter', () => {
       ).toBe(sha256);
   });
 
-  test('they pass the common suite and their golden chunks', async () => {
+  test('they pass the common suite and their golden chunks', { timeout: 900_000 }, async () => {
     const counts = join(copy, 'counts.json');
     const suite = await run(
       process.execPath,
