@@ -60,6 +60,9 @@ export interface BenchResult {
   readonly skipped: readonly string[];
 }
 
+/** Decoded bytes that one timing covers: the kernel may count CPU time in ticks of 4 ms, so that less would be noise. */
+export const TIMED_BYTES = 40_000_000;
+
 /** CPU time of this thread so far: other work on the machine counts for neither side. */
 export function cpuSeconds(): number {
   const { user, system } = process.threadCpuUsage();
