@@ -5,6 +5,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -142,6 +143,13 @@ interface Staged {
 
 const notBuilt = (entry: string): string => `package.json lists ${entry}, which is not there: run ./farm build first`;
 
+/** Entries of `files` may be globs; one that matches nothing stays as it is, to be reported. */
+function expand(pattern: string, folder: string): string[] {
+  if (!pattern.includes('*') || pattern.startsWith('!')) return [pattern];
+  const found = globSync(pattern, { cwd: folder }).sort();
+  return found.length > 0 ? found : [pattern];
+}
+
 /** Taken from the repository where a package has none of its own. */
 const SUPPLIED = new Set(['LICENSE', 'README.md']);
 
@@ -153,7 +161,7 @@ function stageFolder(folder: string, stage: string, readme: string): Staged {
   const { scripts: _scripts, devDependencies: _devDependencies, ...published } = pkg;
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
   const absent: string[] = [];
-  for (const entry of pkg.files ?? []) {
+  for (const entry of (pkg.files ?? []).flatMap((pattern) => expand(pattern, folder))) {
     const from = join(folder, entry);
     if (entry.startsWith('!')) continue;
     if (!existsSync(from)) {
