@@ -13,7 +13,7 @@ export interface Counted {
 
 export default class implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    const target = process.env['H5Z_TEST_COUNTS'];
+    const target = process.env.H5Z_TEST_COUNTS;
     if (target === undefined) return;
     const counted: Counted = { passed: 0, failed: 0, skips: [], failures: [] };
     const fail = (name: string): void => {

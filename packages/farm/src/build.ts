@@ -29,7 +29,7 @@ import { ensureCmake, ensureEmscripten, ensureZig } from './tools.ts';
 export type Compiler = 'zig' | 'system';
 
 /** Nx passes the environment to its tasks, and hashes this variable: see nx-plugin.mjs. */
-const compilerWanted = (): Compiler => (process.env['H5Z_COMPILER'] === 'system' ? 'system' : 'zig');
+const compilerWanted = (): Compiler => (process.env.H5Z_COMPILER === 'system' ? 'system' : 'zig');
 
 /** Jobs of one ninja: Nx runs two tasks at a time. */
 const jobs = (): number => Math.max(1, Math.floor(availableParallelism() / 2));
@@ -300,16 +300,23 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
     NX_SKIP_LOG_GROUPING: 'true',
     NX_VERBOSE_LOGGING: 'false',
   };
-  await ensureCmake();
-  if (wanted.some(({ plan }) => plan.toolchain === 'zig') && options.compiler !== 'system') await ensureZig();
-  if (wanted.some(({ plan }) => plan.toolchain === 'emscripten'))
-    env['H5Z_EMSCRIPTEN'] = (await ensureEmscripten()).version;
-  for (const filter of filters) for (const upstream of await upstreamsOf(filter)) await ensureSource(upstream);
-  if (everything)
-    for (const name of new Set(
-      allPackagePlans().flatMap((plan) => (targets.includes(plan.target) ? plan.upstreams : [])),
-    ))
-      await ensureSource(await readUpstream(name));
+  const uses = (toolchain: Toolchain): boolean => wanted.some(({ plan }) => plan.toolchain === toolchain);
+  const upstreams = new Map<string, Upstream>();
+  for (const filter of filters)
+    for (const upstream of await upstreamsOf(filter)) upstreams.set(upstream.tree, upstream);
+  for (const plan of everything ? allPackagePlans() : [])
+    for (const name of targets.includes(plan.target) ? plan.upstreams : []) {
+      const upstream = await readUpstream(name);
+      upstreams.set(upstream.tree, upstream);
+    }
+  // Side by side: some wait for the network, some unpack.
+  const [emscripten] = await Promise.all([
+    uses('emscripten') ? ensureEmscripten() : undefined,
+    uses('zig') && options.compiler !== 'system' ? ensureZig() : undefined,
+    ensureCmake(),
+    ...[...upstreams.values()].map((upstream) => ensureSource(upstream)),
+  ]);
+  if (emscripten !== undefined) env.H5Z_EMSCRIPTEN = emscripten.version;
 
   if (wanted.length > 0) {
     const projects = [...new Set(wanted.map(({ project }) => project))];

@@ -46,7 +46,7 @@ export interface PeerFilter {
 
 /** The folder beside the repository with a corpus and arrays, or undefined. H5Z_SHARED overrides; empty means none. */
 export function sharedFolder(): string | undefined {
-  const folder = process.env['H5Z_SHARED'] ?? join(ROOT, '../shared');
+  const folder = process.env.H5Z_SHARED ?? join(ROOT, '../shared');
   return folder !== '' && existsSync(join(folder, 'corpus/corpus.json')) ? folder : undefined;
 }
 

@@ -62,7 +62,7 @@ export function run(program: string, args: readonly string[], options: RunOption
 }
 
 /** Absolute path of a program on PATH, or undefined. */
-export async function which(program: string, path = process.env['PATH'] ?? ''): Promise<string | undefined> {
+export async function which(program: string, path = process.env.PATH ?? ''): Promise<string | undefined> {
   for (const folder of path.split(delimiter)) {
     const file = join(folder, program);
     try {

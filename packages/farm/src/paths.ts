@@ -9,7 +9,7 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 
 /** Folder for everything fetched or installed. `./farm` sets H5Z_CACHE; the default serves direct imports (tests). */
 export const CACHE = resolve(
-  process.env['H5Z_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'h5z'),
+  process.env.H5Z_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'h5z'),
 );
 
 export const TOOLCHAINS = join(CACHE, 'toolchains');
@@ -21,4 +21,4 @@ export const filterDir = (name: string): string => join(ROOT, 'filters', name);
 export const buildDir = (name: string, target: string): string => join(ROOT, 'build', name, target);
 
 /** True when nothing may be fetched: every step that would need a network fails with a sentence instead. */
-export const offline = (): boolean => !['', '0', undefined].includes(process.env['H5Z_OFFLINE']);
+export const offline = (): boolean => !['', '0', undefined].includes(process.env.H5Z_OFFLINE);

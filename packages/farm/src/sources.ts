@@ -156,10 +156,12 @@ export async function fetchPackage(place: Place): Promise<string> {
   );
 }
 
-const CLIENTS = { cargo: 'cargo', pypi: 'python3', debian: 'apt-get' } as const;
+// Programs of which one must be on PATH. cargo can be unpacked from Debian's archive (tools.ts).
+const CLIENTS = { cargo: ['cargo', 'apt-get'], pypi: ['python3'], debian: ['apt-get'] } as const;
 
 async function hasClient(place: Place): Promise<boolean> {
-  for (const [kind, client] of Object.entries(CLIENTS)) if (kind in place) return (await which(client)) !== undefined;
+  for (const [kind, programs] of Object.entries(CLIENTS))
+    if (kind in place) return (await Promise.all(programs.map((program) => which(program)))).some(Boolean);
   return false;
 }
 

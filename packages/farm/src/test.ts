@@ -49,8 +49,8 @@ async function testEnvironment(): Promise<Record<string, string>> {
       say(`WARNING: no ${name}, so its tests are skipped: ${error.message}`);
     }
   }
-  const shared = process.env['H5Z_SHARED'] ?? join(ROOT, '../shared');
-  if (await exists(join(shared, 'corpus/corpus.json'))) environment['H5Z_SHARED'] = shared;
+  const shared = process.env.H5Z_SHARED ?? join(ROOT, '../shared');
+  if (await exists(join(shared, 'corpus/corpus.json'))) environment.H5Z_SHARED = shared;
   else
     say(
       'WARNING: no ../shared/corpus beside this clone: the tests that need it are skipped, the golden bytes still run',
@@ -104,7 +104,7 @@ export async function test(options: TestOptions): Promise<TestResult> {
   }
   if (options.only.length === 0) {
     for (const check of await step('lint', () => lint())) count(`lint: ${check.name}`, check.passed, check.output);
-    const compiler = environment['H5Z_CC_FUZZ'];
+    const compiler = environment.H5Z_CC_FUZZ;
     for (const filter of await readFilters()) {
       const name = `fuzz: ${filter.name}`;
       if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');

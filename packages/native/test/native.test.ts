@@ -198,7 +198,7 @@ describe.skipIf(compiler === undefined)('loadNative (needs a C compiler)', () =>
       source,
       `#include <h5z/filter.h>
        static const h5z_filter future = {.abi_version = VERSION, .struct_size = SIZE, .name = "x", .title = "x", .version = "x"};
-       const h5z_filter *h5z_filter_v1(void) { return &future; }`,
+       const h5z_filter *h5z_filter_v1(void) { return &future; }\n`,
     );
     const future = compileFilter(source, 40003, 'future', ['-DVERSION=99', '-DSIZE=sizeof(h5z_filter)']);
     const partial = compileFilter(source, 40003, 'partial', ['-DVERSION=H5Z_ABI_VERSION', '-DSIZE=8']);
