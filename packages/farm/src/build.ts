@@ -16,6 +16,7 @@ import {
   filterPlans,
   hostPlatform,
   isPlatform,
+  nxName,
   type PackagePlan,
   PLATFORMS,
   packagePlans,
@@ -320,7 +321,7 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
 
   if (wanted.length > 0) {
     const projects = [...new Set(wanted.map(({ project }) => project))];
-    const names = [...new Set(wanted.map(({ plan }) => `build:${plan.target}`))];
+    const names = [...new Set(wanted.map(({ folder, plan }) => nxName(folder.startsWith('packages/'), plan.target)))];
     await step(`building ${projects.length} folders for ${targets.join(', ')}`, () =>
       run(
         process.execPath,

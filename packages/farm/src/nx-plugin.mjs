@@ -3,13 +3,14 @@
 
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { filterPlans, packagePlans } from './targets.ts';
+import { filterPlans, nxName, packagePlans } from './targets.ts';
 
 const MAIN = 'packages/farm/src/main.ts';
 
 function nxTarget(folder, name, plan) {
+  const ofPackage = folder.startsWith('packages/');
   return [
-    plan.target === 'pack' ? 'pack' : `build:${plan.target}`,
+    nxName(ofPackage, plan.target),
     {
       executor: 'nx:run-commands',
       options: { command: `node ${MAIN} task ${name} ${plan.target}`, cwd: '.' },
@@ -20,7 +21,7 @@ function nxTarget(folder, name, plan) {
         { env: 'H5Z_EMSCRIPTEN' },
       ],
       outputs: plan.outputs.map((file) => `{workspaceRoot}/${folder}/${file}`),
-      dependsOn: plan.after.map((target) => `build:${target}`),
+      dependsOn: plan.after.map((target) => nxName(ofPackage, target)),
     },
   ];
 }

@@ -33,6 +33,15 @@ export function hostPlatform(): Platform {
   throw new Error(`h5z builds for ${PLATFORMS.join(', ')}; this machine is ${name}`);
 }
 
+/**
+ * What Nx calls a target. A package's addon for a platform other than this machine's has a word of its own, because Nx
+ * builds every target named for every project named, and a C++ runtime for another platform takes zig minutes.
+ */
+export function nxName(ofPackage: boolean, target: Target): string {
+  if (target === 'pack') return target;
+  return `${ofPackage && isPlatform(target) && target !== hostPlatform() ? 'cross' : 'build'}:${target}`;
+}
+
 /** File name of a filter's native library. */
 export function libraryName(filter: string, platform: Platform): string {
   const suffix = platform.startsWith('darwin') ? 'dylib' : platform.startsWith('win32') ? 'dll' : 'so';
