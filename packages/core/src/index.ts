@@ -33,4 +33,4 @@ export {
   type StoredChunk,
 } from './pipeline.js';
 export type * from './types.js';
-export { datasetStruct, loadWasm, readWasm, type WasmOptions } from './wasm.js';
+export { datasetStruct, loadWasm, readWasm, TYPE_CLASSES, type WasmOptions } from './wasm.js';

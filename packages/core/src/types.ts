@@ -6,16 +6,8 @@ import type { FilterDescription, Manifest } from './generated/schema.js';
 /** Which built form of a filter decodes. `host` is libhdf5's own built-in, never ours. */
 export type Variant = 'native' | 'wasm' | 'h5wasm' | 'host';
 
-/** Where a native variant runs. */
-export type Platform =
-  | 'linux-x64'
-  | 'linux-x64-musl'
-  | 'linux-arm64'
-  | 'linux-arm64-musl'
-  | 'darwin-x64'
-  | 'darwin-arm64'
-  | 'win32-x64'
-  | 'win32-arm64';
+/** Where a native variant runs: the eight names of the manifest's schema. */
+export type { Platform } from './generated/schema.js';
 
 /** cd_values: unsigned 32-bit words. Signed parameters and doubles lie in them as their bit patterns. */
 export type CdValues = Uint32Array | readonly number[];

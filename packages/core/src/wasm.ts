@@ -408,7 +408,8 @@ function readInfo(x: Exports): { abi: number; id: number; name: string } {
   return { abi: view.getUint32(0, true), id: view.getUint32(4, true), name };
 }
 
-const TYPE_CLASSES: Readonly<Record<TypeClass, number>> = {
+/** HDF5's numbers of the datatype classes, H5T_class_t. */
+export const TYPE_CLASSES: Readonly<Record<TypeClass, number>> = {
   integer: 0,
   float: 1,
   time: 2,

@@ -12,6 +12,7 @@ test('@h5z/core', () => {
     'H5zError',
     'HOST_ERRORS',
     'MAX_CD_VALUES',
+    'TYPE_CLASSES',
     'checkSha256',
     'completeOptions',
     'createPipeline',

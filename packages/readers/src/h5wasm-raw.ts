@@ -1,7 +1,7 @@
 // A dataset's decoded bytes as libhdf5 inside h5wasm gives them, before h5wasm turns them into JavaScript values: what a
 // digest needs, because compounds, strings and long integers survive unchanged.
 
-import { H5zError } from '@h5z/core';
+import { H5zError, TYPE_CLASSES } from '@h5z/core';
 import {
   type H5Location,
   type H5Metadata,
@@ -12,21 +12,6 @@ import {
   withErrorStack,
 } from './h5wasm-module.js';
 import { stateOf } from './h5wasm-state.js';
-
-/** H5T_class_t's numbers. */
-const CLASS = {
-  integer: 0,
-  float: 1,
-  time: 2,
-  string: 3,
-  bitfield: 4,
-  opaque: 5,
-  compound: 6,
-  reference: 7,
-  enum: 8,
-  vlen: 9,
-  array: 10,
-} as const;
 
 /** How one element lies in memory. Sizes and offsets in bytes. */
 export type RawType =
@@ -168,13 +153,14 @@ function inMemory(metadata: H5Metadata, path: string): RawType {
 
 function layout(m: H5Metadata, swap: { on: boolean }, path: string): RawType {
   const { size } = m;
-  if (m.vlen || m.type === CLASS.vlen) {
+  if (m.vlen || m.type === TYPE_CLASSES.vlen) {
     throw new H5zError('H5Z_E_UNSUPPORTED', `dataset ${path} holds variable-length data, which has no raw form`, {
       remedy: 'read it through h5wasm (Dataset.value)',
     });
   }
-  if (m.type === CLASS.array && m.array_type) return { kind: 'array', size, base: layout(m.array_type, swap, path) };
-  if (m.type === CLASS.compound && m.compound_type) {
+  if (m.type === TYPE_CLASSES.array && m.array_type)
+    return { kind: 'array', size, base: layout(m.array_type, swap, path) };
+  if (m.type === TYPE_CLASSES.compound && m.compound_type) {
     const members = m.compound_type.members.map((member) => ({
       name: member.name,
       offset: member.offset,
@@ -182,18 +168,19 @@ function layout(m: H5Metadata, swap: { on: boolean }, path: string): RawType {
     }));
     return { kind: 'compound', size, members };
   }
-  if (m.type === CLASS.enum) {
+  if (m.type === TYPE_CLASSES.enum) {
     swap.on = false;
     return { kind: 'number', size, bigEndian: !m.littleEndian };
   }
-  if (m.type === CLASS.string || m.type === CLASS.opaque || m.type === CLASS.reference) return { kind: 'bytes', size };
+  if (m.type === TYPE_CLASSES.string || m.type === TYPE_CLASSES.opaque || m.type === TYPE_CLASSES.reference)
+    return { kind: 'bytes', size };
   return { kind: 'number', size, bigEndian: !m.littleEndian && !swap.on };
 }
 
 /** H5Tget_order. */
 function orderOf(m: H5Metadata): Order {
-  if (m.type === CLASS.array && m.array_type) return orderOf(m.array_type);
-  if (m.type === CLASS.compound && m.compound_type) {
+  if (m.type === TYPE_CLASSES.array && m.array_type) return orderOf(m.array_type);
+  if (m.type === TYPE_CLASSES.compound && m.compound_type) {
     let order: Order = 'none';
     for (const member of m.compound_type.members) {
       const own = orderOf(member);
@@ -203,6 +190,7 @@ function orderOf(m: H5Metadata): Order {
     }
     return order;
   }
-  if (m.type === CLASS.string || m.type === CLASS.opaque || m.type === CLASS.reference) return 'none';
+  if (m.type === TYPE_CLASSES.string || m.type === TYPE_CLASSES.opaque || m.type === TYPE_CLASSES.reference)
+    return 'none';
   return m.littleEndian ? 'le' : 'be';
 }
