@@ -222,6 +222,7 @@ class PackageRegistry implements Registry {
       encodeInto: missing,
       encodeBound: missing,
       derive: missing,
+      restore: missing,
       decodeAsync: async () => missing(),
       encodeAsync: async () => missing(),
     };

@@ -145,7 +145,7 @@ describe.each(VERSIONS)('%s', (version) => {
         expect(read[name]?.sha256, `${name} (${mode?.title})`).toBe(digest);
         // What the file says of itself is what was asked for.
         const stored = read[name]?.filters?.[0]?.cdValues ?? [];
-        expect(filter.describe(stored), `${name} (${mode?.title})`).toMatchObject(mode?.options ?? {});
+        expect(await filter.describe(stored), `${name} (${mode?.title})`).toMatchObject(mode?.options ?? {});
       }
     });
 

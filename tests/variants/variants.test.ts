@@ -11,7 +11,7 @@ import { currentPlatform } from '../../packages/core/dist/node.js';
 import { fakeModule } from '../../packages/core/test/support/fake-module.ts';
 import { writeDist } from '../../packages/farm/src/template/index.ts';
 import { filters } from '../conformance/filters.ts';
-import { chunkOf, dataset, ELEMENTS } from '../conformance/modes.ts';
+import { sampleOf } from '../conformance/modes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 let parent: string;
@@ -68,12 +68,8 @@ describe.each(both.map((filter) => [filter.description.name, filter] as const))(
     });
 
   beforeAll(async () => {
-    const element = ELEMENTS[0] as (typeof ELEMENTS)[number];
-    data = chunkOf('counts', 1237, element.size);
     const { load } = await copyOf(filter.folder, {});
-    const codec = await load({ encode: true });
-    cdValues = codec.derive([], dataset(element, 1237));
-    chunk = codec.encode(data, { cdValues });
+    ({ data, cdValues, chunk } = sampleOf(await load({ encode: true }), filter.description));
   });
 
   test(`as built it is native on ${currentPlatform()}, and both variants agree`, async () => {

@@ -11,7 +11,8 @@
  *     +-------+------+----------+---------------+------------------+
  *
  *   mode bit 0 = 0  decode the payload, a chunk as it may lie in a file; n chooses the output's capacity
- *   mode bit 0 = 1  encode the payload with `derive`d cd_values for elements of 1 + n % 64 bytes, and decode it again
+ *   mode bit 0 = 1  encode the payload with `derive`d cd_values for elements of 1 + n % 64 bytes, or numbers of 1, 2, 4 or
+ *                   8 bytes (n & 64), in a line, rows (n & 1024) or planes (n & 2048), and decode it again
  *   mode bit 1      put the payload at an odd address
  *
  * A seed from a golden chunk is 00 ncd 00 00, its cd_values, its bytes.
@@ -62,6 +63,11 @@ static int64_t decode(const h5z_filter *f, const uint32_t *cd, size_t ncd, const
 }
 
 static void try_decode(const h5z_filter *f, const uint32_t *cd, size_t ncd, const uint8_t *in, size_t nin, unsigned n) {
+  if (f->restore) {
+    static uint32_t client[H5Z_CD_MAX];
+    const int64_t words = f->restore(cd, ncd, client, H5Z_CD_MAX);
+    CHECK(words <= H5Z_CD_MAX && words >= H5Z_E_INTERNAL, "restore answered %lld", (long long)words);
+  }
   const int64_t claim = f->decoded_size(cd, ncd, in, nin);
   CHECK(claim >= H5Z_E_INTERNAL, "decoded_size answered the unknown code %lld", (long long)claim);
   size_t cap = n % 4 == 0 || claim < 0 || claim > MOST_OUTPUT ? (size_t)n : (size_t)claim;
@@ -93,9 +99,17 @@ static void try_encode(const h5z_filter *f, const uint32_t *client, size_t nclie
     ds.type_class = ds.base_class = n & 128 && n % 4 >= 2 ? H5Z_CLASS_FLOAT : H5Z_CLASS_INTEGER;
     ds.precision = 8 * ds.type_size, ds.is_signed = n >> 8 & 1;
   }
-  nin -= nin % ds.type_size; /* a chunk holds whole elements */
+  size_t elements = nin / ds.type_size; /* a chunk holds whole elements, in one to three dimensions */
+  const unsigned rows = n >> 9 & 2 ? 9 + (n >> 11) : 1, planes = n >> 9 & 4 ? 2 + (n >> 12) : 1;
+  elements -= elements % (rows * planes);
+  nin = elements * ds.type_size;
   if (nin == 0) return;
-  ds.chunk_dims[0] = ds.dims[0] = nin / ds.type_size;
+  if (planes > 1) ds.rank = 3;
+  else if (rows > 1) ds.rank = 2;
+  ds.chunk_dims[0] = planes > 1 ? planes : rows > 1 ? rows : elements;
+  ds.chunk_dims[1] = planes > 1 ? rows : elements / rows;
+  ds.chunk_dims[2] = elements / rows / planes;
+  for (unsigned i = 0; i < ds.rank; i++) ds.dims[i] = ds.chunk_dims[i];
 
   int64_t nstored = (int64_t)nclient;
   if (f->derive) {

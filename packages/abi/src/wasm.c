@@ -143,6 +143,18 @@ double h5z_wasm_decoded_size(const uint32_t *cd, size_t ncd, const void *in, siz
   return n == H5Z_SIZE_UNKNOWN ? done(mark, 0), UNKNOWN : done(mark, n);
 }
 
+H5Z_WASM_EXPORT(h5z_restore)
+double h5z_wasm_restore(const uint32_t *stored, size_t nstored, uint32_t *client, size_t cap) {
+  const h5z_filter *f = h5z_filter_v1();
+  if (f->restore) {
+    uintptr_t mark = top();
+    return done(mark, f->restore(stored, nstored, client, cap));
+  }
+  if (nstored > cap) return H5Z_E_OUTPUT;
+  for (size_t i = 0; i < nstored; i++) client[i] = stored[i];
+  return (double)nstored;
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 H5Z_WASM_EXPORT(h5z_encode)
 double h5z_wasm_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {

@@ -107,6 +107,10 @@ class HostCodec implements Codec {
     });
   }
 
+  restore(stored: CdValues): Uint32Array {
+    return Uint32Array.from(stored);
+  }
+
   async decodeAsync(chunk: Uint8Array, options?: DecodeOptions): Promise<Uint8Array> {
     return this.decode(chunk, options);
   }

@@ -54,12 +54,13 @@ export async function inspectFile(path: string, registry: Registry): Promise<Ins
   const file = await open(path);
   try {
     const needs = new Map<number, Need>();
-    const datasets = file.datasets.map((dataset) => {
+    const datasets: DatasetFacts[] = [];
+    for (const dataset of file.datasets) {
       for (const stage of dataset.info.filters) {
         if (!HOST_FILTERS.includes(stage.id)) needs.set(stage.id, needOf(stage, registry));
       }
-      return factsOf(dataset, registry);
-    });
+      datasets.push(await factsOf(dataset, registry));
+    }
     return {
       file: path,
       bytes: file.size,
@@ -73,7 +74,7 @@ export async function inspectFile(path: string, registry: Registry): Promise<Ins
   }
 }
 
-function factsOf(dataset: Dataset, registry: Registry): DatasetFacts {
+async function factsOf(dataset: Dataset, registry: Registry): Promise<DatasetFacts> {
   const { info } = dataset;
   let chunks: Dataset['chunks'] = [];
   let error: Failure | undefined;
@@ -90,13 +91,15 @@ function factsOf(dataset: Dataset, registry: Registry): DatasetFacts {
     ...(info.chunk ? { chunk: info.chunk } : {}),
     chunks: chunks.length,
     maskedChunks: chunks.filter(({ filterMask }) => filterMask !== 0).length,
-    filters: info.filters.map((stage) => ({
-      id: stage.id,
-      name: nameOf(stage, registry),
-      flags: stage.flags,
-      cdValues: Array.from(stage.cdValues),
-      words: stageInWords(stage, registry),
-    })),
+    filters: await Promise.all(
+      info.filters.map(async (stage) => ({
+        id: stage.id,
+        name: nameOf(stage, registry),
+        flags: stage.flags,
+        cdValues: Array.from(stage.cdValues),
+        words: await stageInWords(stage, registry),
+      })),
+    ),
     bytes: dataset.byteLength,
     storedBytes: info.storageSize,
     ...(error ? { error } : {}),

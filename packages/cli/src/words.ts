@@ -52,14 +52,9 @@ const LIBRARY_WORDS: ReadonlyMap<number, readonly string[]> = new Map([
 ]);
 const SCALE_TYPES = ['float', 'float-exponent', 'integer'];
 
-/** `shuffle(elementSize=4) -> zstd(level=3)`; `none` for an empty pipeline. */
-export function pipelineInWords(stages: readonly Stage[], registry: Registry): string {
-  return stages.map((stage) => stageInWords(stage, registry)).join(' -> ') || 'none';
-}
-
-export function stageInWords(stage: Stage, registry: Registry): string {
-  const filter = registry.get(stage.id);
-  const words = describe(stage, filter);
+/** `zstd(level=3)`: a stage with its parameters, as far as somebody here can read them. */
+export async function stageInWords(stage: Stage, registry: Registry): Promise<string> {
+  const words = await describe(stage, registry.get(stage.id));
   return `${nameOf(stage, registry)}${words.length > 0 ? `(${words.join(' ')})` : ''}`;
 }
 
@@ -69,11 +64,11 @@ export function nameOf(stage: { readonly id: number; readonly name?: string }, r
   return known?.name ?? `${stage.id}${stage.name ? ` "${stage.name.slice(0, 40)}"` : ''}`;
 }
 
-function describe(stage: Stage, filter: FilterPackage | undefined): string[] {
+async function describe(stage: Stage, filter: FilterPackage | undefined): Promise<string[]> {
   const cd = Array.from(stage.cdValues);
   if (filter) {
     try {
-      return Object.entries(filter.describe(cd)).map(([word, value]) => `${word}=${String(value)}`);
+      return Object.entries(await filter.describe(cd)).map(([word, value]) => `${word}=${String(value)}`);
     } catch {
       return [`cd_values ${cd.join(',')}`]; // not what filter.json describes: show what is there
     }

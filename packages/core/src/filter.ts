@@ -169,7 +169,8 @@ export function defineFilter<O extends object = Record<string, unknown>>(
       load,
       sideModule,
       locate: (file: string): URL | undefined => (files.root ? new URL(file, files.root()) : undefined),
-      describe: (stored: CdValues) => fromStoredValues(description, stored),
+      describe: async (stored: CdValues) =>
+        fromStoredValues(description, stored, description.restore ? (await load()).restore(stored) : undefined),
     }),
   );
 }

@@ -37,10 +37,16 @@ export function completeOptions(description: FilterDescription, options: object 
 
 /**
  * The words that `description` gives to cd_values kept in a file. Never throws on their content: words that are missing
- * take the parameter's default or are left out, enum numbers without a name stay numbers.
+ * take the parameter's default or are left out, enum numbers without a name stay numbers. `client`, for a filter that
+ * packs its parameters, is what its `restore` makes of the stored values.
  */
-export function fromStoredValues(description: FilterDescription, stored: CdValues): Record<string, Value> {
+export function fromStoredValues(
+  description: FilterDescription,
+  stored: CdValues,
+  client?: CdValues,
+): Record<string, Value> {
   const words = Uint32Array.from(stored);
+  const restored = client === undefined ? words : Uint32Array.from(client);
   const byName = new Map(description.parameters.map((parameter) => [parameter.name, parameter]));
   const read = new Map<string, Value | undefined>();
   const value = (name: string): Value | undefined => {
@@ -49,7 +55,10 @@ export function fromStoredValues(description: FilterDescription, stored: CdValue
     if (!read.has(name)) {
       read.set(name, undefined); // also what a circular `when` sees
       if (isActive(parameter, value)) {
-        read.set(name, readValue(words, parameter.stored ?? parameter.client, parameter) ?? parameter.default);
+        const found = parameter.stored
+          ? readValue(words, parameter.stored, parameter)
+          : readValue(restored, parameter.client, parameter);
+        read.set(name, found ?? parameter.default);
       }
     }
     return read.get(name);

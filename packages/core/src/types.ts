@@ -97,6 +97,8 @@ export interface Codec {
   encodeBound(size: number, cdValues?: CdValues): number;
   /** Client cd_values -> stored cd_values for this dataset. */
   derive(client: CdValues, dataset: DatasetDescription): Uint32Array;
+  /** Stored cd_values -> the client cd_values that stand for the same choices; the same values where the two do not differ. */
+  restore(stored: CdValues): Uint32Array;
   /** Off the calling thread where the variant can (native); elsewhere the same work in a resolved promise. */
   decodeAsync(chunk: Uint8Array, options?: DecodeOptions): Promise<Uint8Array>;
   encodeAsync(data: Uint8Array, options?: EncodeOptions): Promise<Uint8Array>;
@@ -149,8 +151,11 @@ export interface FilterPackage<O extends object = Record<string, unknown>> {
   sideModule(): Promise<SideModule | undefined>;
   /** Where a file of the manifest lies; undefined where the package was bundled and only its parts have URLs. */
   locate(file: string): URL | undefined;
-  /** Stored cd_values of a file -> the words `filter.json` gives them. */
-  describe(stored: CdValues): Readonly<Record<string, unknown>>;
+  /**
+   * Stored cd_values of a file -> the words `filter.json` gives them. Loads the codec when the filter packs its parameters
+   * ("restore" in filter.json); throws the filter's error for values that it never wrote.
+   */
+  describe(stored: CdValues): Promise<Readonly<Record<string, unknown>>>;
 }
 
 export type {

@@ -29,10 +29,11 @@ interface Exports {
   readonly h5z_decoded_size: (cd: number, ncd: number, input: number, nin: number) => number;
   readonly h5z_encode?: (cd: number, ncd: number, input: number, nin: number, out: number, cap: number) => number;
   readonly h5z_encode_bound?: (cd: number, ncd: number, nin: number) => number;
+  readonly h5z_restore: (stored: number, n: number, client: number, cap: number) => number;
   readonly h5z_derive?: (client: number, n: number, dataset: number, stored: number, cap: number) => number;
 }
 
-const REQUIRED = ['h5z_alloc', 'h5z_reset', 'h5z_info', 'h5z_decode', 'h5z_decoded_size'] as const;
+const REQUIRED = ['h5z_alloc', 'h5z_reset', 'h5z_info', 'h5z_decode', 'h5z_decoded_size', 'h5z_restore'] as const;
 const ABI_VERSION = 1;
 const E_OUTPUT = -3;
 const E_MEMORY = -6;
@@ -308,6 +309,18 @@ class WasmCodec implements Codec {
       if (n < 0) throw this.#error(n, 'derive cd_values', { client: Array.from(cd) });
       const stored = this.#view().slice(storedAt, storedAt + n * 4);
       return new Uint32Array(stored.buffer);
+    });
+  }
+
+  restore(stored: CdValues): Uint32Array {
+    const cd = toWords(stored);
+    return this.#call('restore', (x) => {
+      x.h5z_reset();
+      const cdAt = this.#copyWords(x, cd);
+      const clientAt = this.#alloc(x, MAX_CD_VALUES * 4, 'restore');
+      const n = x.h5z_restore(cdAt, cd.length, clientAt, MAX_CD_VALUES);
+      if (n < 0) throw this.#error(n, 'read cd_values', { stored: Array.from(cd) });
+      return new Uint32Array(this.#view().slice(clientAt, clientAt + n * 4).buffer);
     });
   }
 

@@ -94,7 +94,7 @@ describe('the callable', () => {
     expect(() => fake({ level: 10 })).toThrow(coded('H5Z_PARAMETER', /from 0 to 9/));
   });
 
-  test('says what it is', () => {
+  test('says what it is', async () => {
     expect([fake.id, fake.canonicalName, fake.title, fake.aliases, fake.package]).toEqual([
       40000,
       'fake',
@@ -102,7 +102,7 @@ describe('the callable', () => {
       [40001],
       { name: '@h5z/fake', version: '1.2.3' },
     ]);
-    expect(fake.describe([7])).toEqual({ level: 7 });
+    expect(await fake.describe([7])).toEqual({ level: 7 });
     expect(fake.locate('wasm/fake.wasm')?.href).toBe('file:///package/wasm/fake.wasm');
     expect(Object.isFrozen(fake)).toBe(true);
   });

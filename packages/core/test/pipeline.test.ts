@@ -27,6 +27,7 @@ function tagging(tag: number, extra: Partial<Codec> = {}): Codec {
     encodeInto: () => 0,
     encodeBound: (size) => size + 1,
     derive: (client) => Uint32Array.from(client),
+    restore: (stored) => Uint32Array.from(stored),
     decodeAsync: async (chunk, options) => codec.decode(chunk, options),
     encodeAsync: async (data) => codec.encode(data),
     ...extra,

@@ -93,6 +93,13 @@ export class NativeCodec implements Codec {
     return stored.slice(0, n);
   }
 
+  restore(stored: CdValues): Uint32Array {
+    const client = new Uint32Array(MAX_CD_VALUES);
+    const n = this.#addon.restore(this.#handle, wordsOf(stored), client);
+    if (n < 0) throw this.#error(n, 'read cd_values', undefined, { stored: Array.from(stored) });
+    return client.slice(0, n);
+  }
+
   async decodeAsync(chunk: Uint8Array, options?: DecodeOptions): Promise<Uint8Array> {
     const cd = wordsOf(options?.cdValues);
     const plan = this.#plan(chunk, cd, options?.size);

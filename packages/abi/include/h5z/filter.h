@@ -138,6 +138,13 @@ typedef struct h5z_filter {
    * this chunk should be stored unfiltered: HDF5 then sets the mask bit of an optional filter. */
   int64_t (*encode)(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap);
   int64_t (*decode)(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap);
+
+  /* Stored cd_values -> the client values that stand for the same choices: the inverse of `derive`, for showing a file's
+   * parameters in words. Optional, for filters whose stored values are not plain words (a packed header); filter.json
+   * then says "restore": true, and the parameters' `client` places are read from the result. NULL: they are read from the
+   * stored values. Decode-only modules have it too. Returns the number of words, H5Z_E_PARAM for values that no revision
+   * of the filter wrote, H5Z_E_VERSION, or H5Z_E_OUTPUT if cap is too small (callers give H5Z_CD_MAX). */
+  int64_t (*restore)(const uint32_t *stored, size_t nstored, uint32_t *client, size_t cap);
 } h5z_filter;
 
 #if defined(_WIN32)

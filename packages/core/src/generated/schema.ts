@@ -44,6 +44,10 @@ export type Parameter = {
    * True when the filter takes the default if the word is missing: left out of the client cd_values when nobody gave it and nothing follows it.
    */
   omittable?: boolean;
+  /**
+   * What a lossy encoder promises by this number b, for finite values: absolute |x - y| <= b; range |x - y| <= b (max - min); pointwise |x - y| <= b |x|; psnr 20 log10((max - min) / RMS error) >= b.
+   */
+  bounds?: 'absolute' | 'range' | 'pointwise' | 'psnr';
   client: Place;
   stored?: Place;
 };
@@ -105,6 +109,10 @@ export interface FilterDescription {
    * What a caller may choose, in the order in which people should read it.
    */
   parameters: Parameter[];
+  /**
+   * True when the stored cd_values pack the parameters, so that only the filter's own `restore` (filter.h) turns them back into the client values that the parameters' places describe. Default false.
+   */
+  restore?: boolean;
   /**
    * Stored cd_values that HDF5's set_local adds: facts about the dataset, not choices.
    */

@@ -99,6 +99,11 @@ export function fakeModule({
     ...[...get(3), ...i32(1), 0x6b, 0xb8],
   ]);
   const decodedSize = body(0, [...when(isCommand(BOAST), [...f64(4e9), RETURN]), ...f64(-100)]);
+  // restore: the client values are the stored ones, each word as it is.
+  const restore = body(0, [
+    ...[...get(2), ...get(0), ...get(1), ...i32(4), 0x6c, 0xfc, 0x0a, 0, 0],
+    ...[...get(1), 0xb8],
+  ]);
 
   const exports: [string, number, number][] = [
     ['memory', 2, 0],
@@ -107,6 +112,7 @@ export function fakeModule({
     ['h5z_info', 0, 2 + shift],
     ['h5z_decode', 0, decodeIndex],
     ['h5z_decoded_size', 0, 4 + shift],
+    ['h5z_restore', 0, 5 + shift],
   ];
   const words = new Uint32Array([abi, id, 2, 96, 96, 96]);
   const data = [...new Uint8Array(words.buffer), ...Array(8).fill(0), ...new TextEncoder().encode('fake'), 0];
@@ -114,14 +120,14 @@ export function fakeModule({
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
     ...(imports ? section(2, vector([[...text('env'), ...text('f'), 0, 1]])) : []),
-    ...section(3, vector([[0], [1], [2], [3], [4]])),
+    ...section(3, vector([[0], [1], [2], [3], [4], [4]])),
     ...section(5, vector([[0, 1]])),
     ...section(6, vector([[I32, 1, ...i32(4096), END]])),
     ...section(
       7,
       vector(exports.filter(([name]) => name !== without).map(([name, kind, index]) => [...text(name), kind, index])),
     ),
-    ...section(10, vector([alloc, reset, info, decode, decodedSize])),
+    ...section(10, vector([alloc, reset, info, decode, decodedSize, restore])),
     ...section(11, vector([[0, ...i32(64), END, ...leb(data.length), ...data]])),
   ]);
 }

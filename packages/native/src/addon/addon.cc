@@ -239,6 +239,18 @@ Napi::Value Derive(const Napi::CallbackInfo& info) {
   return Number(a.env, static_cast<int64_t>(client.size));
 }
 
+// restore(handle, stored, client): words written to `client`, a Uint32Array, or a negative code.
+Napi::Value Restore(const Napi::CallbackInfo& info) {
+  Arguments<3> a(info);
+  if (!a.filter) return Number(a.env, H5Z_E_INTERNAL);
+  Words stored = WordsOf(a.env, a.value[1]), client = WordsOf(a.env, a.value[2]);
+  auto* out = const_cast<uint32_t*>(client.data);
+  if (a.filter->restore) return Number(a.env, a.filter->restore(stored.data, stored.size, out, client.size));
+  if (stored.size > client.size) return Number(a.env, H5Z_E_OUTPUT);
+  if (stored.size) std::memcpy(out, stored.data, stored.size * sizeof *out);
+  return Number(a.env, static_cast<int64_t>(stored.size));
+}
+
 // ---- off the event loop -----------------------------------------------------------------------------------------
 
 struct Free {
@@ -317,6 +329,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("encodeInto", Napi::Function::New<Into<Way::kEncode>>(env, "encodeInto"));
   exports.Set("encodeBound", Napi::Function::New<EncodeBound>(env, "encodeBound"));
   exports.Set("derive", Napi::Function::New<Derive>(env, "derive"));
+  exports.Set("restore", Napi::Function::New<Restore>(env, "restore"));
   exports.Set("decodeAsync", Napi::Function::New<Job::Start<Way::kDecode>>(env, "decodeAsync"));
   exports.Set("encodeAsync", Napi::Function::New<Job::Start<Way::kEncode>>(env, "encodeAsync"));
   return exports;
