@@ -9,11 +9,25 @@ import {
   createPipeline,
   FILTER_ERRORS,
   FLAG_OPTIONAL,
+  fromStoredValues,
   isH5zError,
   type LoadedStage,
+  type Parameter,
 } from '../../packages/core/dist/index.js';
 import { type FilterUnderTest, filters } from './filters.ts';
-import { chunkOf, dataset, ELEMENTS, type Mode, modesOf, PATTERNS, randomNumbers, sizesOf } from './modes.ts';
+import {
+  chunkOf,
+  dataset,
+  ELEMENTS,
+  type Element,
+  type Mode,
+  modesOf,
+  numbersOf,
+  PATTERNS,
+  randomNumbers,
+  SHAPES,
+  sizesOf,
+} from './modes.ts';
 
 // Long enough for the slowest level on the slowest machine; only a hang meets it.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
@@ -47,6 +61,29 @@ function outcome(work: () => Uint8Array | number, context: string): Outcome {
   }
 }
 
+const product = (chunk: readonly number[]) => chunk.reduce((n, dim) => n * dim, 1);
+
+/** What a lossy filter's number promises, and how far the decoded values are from that (filter.schema.json, `bounds`). */
+function errorOf(bounds: NonNullable<Parameter['bounds']>, limit: number, values: number[], decoded: number[]) {
+  const errors = values.map((value, i) => Math.abs(value - (decoded[i] ?? Number.NaN)));
+  const range = Math.max(...values) - Math.min(...values);
+  const worst = (list: number[]) =>
+    list.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);
+  switch (bounds) {
+    case 'absolute':
+      return { reached: worst(errors), allowed: limit };
+    case 'range':
+      return { reached: worst(errors), allowed: limit * range };
+    case 'pointwise':
+      return { reached: worst(errors.map((error, i) => error - limit * Math.abs(values[i] ?? 0))), allowed: 0 };
+    case 'psnr':
+      return {
+        reached: Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / errors.length),
+        allowed: range / 10 ** (limit / 20),
+      };
+  }
+}
+
 const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
 const isRefusal = (code: string) => ['H5Z_E_NOT_APPLICABLE', 'H5Z_E_PARAM', 'H5Z_E_UNSUPPORTED'].includes(code);
 
@@ -61,14 +98,14 @@ interface Case {
 function encodeCase(
   codec: Codec,
   mode: Mode,
-  element: (typeof ELEMENTS)[number],
-  n: number,
+  element: Element,
+  chunk: readonly number[],
   data: Uint8Array,
 ): Case | undefined {
-  const label = `${mode.label}, ${n} x ${element.label}`;
+  const label = `${mode.label}, ${chunk.join(' x ')} x ${element.label}`;
   let stored = new Uint32Array(0);
   const derived = outcome(() => {
-    stored = Uint32Array.from(codec.derive(mode.client, dataset(element, n)));
+    stored = Uint32Array.from(codec.derive(mode.client, dataset(element, chunk)));
     return 0;
   }, `${label}: derive`);
   if ('code' in derived) {
@@ -114,9 +151,10 @@ for (const filter of filters) {
       test.each(modes)('$label: every variant gives back what went in', (mode) => {
         let accepted = 0;
         for (const element of ELEMENTS) {
-          for (const n of sizesOf(mode)) {
+          for (const chunk of chunksFor(mode, element, encoder)) {
             for (const pattern of PATTERNS) {
-              accepted += roundTrip(mode, element, n, chunkOf(pattern, n, element.size), encoder) ? 1 : 0;
+              const data = chunkOf(pattern, product(chunk), element);
+              accepted += roundTrip(mode, element, chunk, data, encoder) ? 1 : 0;
             }
           }
         }
@@ -127,27 +165,45 @@ for (const filter of filters) {
         const mode = modes[0] as Mode;
         for (const element of ELEMENTS.filter(({ size }) => [1, 4, 7].includes(size))) {
           const n = Math.ceil(2 ** 20 / element.size) + 3;
-          for (const pattern of PATTERNS) roundTrip(mode, element, n, chunkOf(pattern, n, element.size), encoder);
+          for (const pattern of PATTERNS) roundTrip(mode, element, [n], chunkOf(pattern, n, element), encoder);
         }
       });
     });
 
+    /** Lines of all the mode's sizes; shapes with more dimensions too where the filter takes notice of them. */
+    function chunksFor(mode: Mode, element: Element, encoder: string): (readonly number[])[] {
+      const stored = (chunk: readonly number[]) => {
+        try {
+          return String(codec(encoder).derive(mode.client, dataset(element, chunk)));
+        } catch {
+          return 'refused';
+        }
+      };
+      const lines = sizesOf(mode).map((n) => [n]);
+      return [...lines, ...SHAPES.filter((shape) => stored(shape) !== stored([product(shape)]))];
+    }
+
     function roundTrip(
       mode: Mode,
-      element: (typeof ELEMENTS)[number],
-      n: number,
+      element: Element,
+      chunk: readonly number[],
       data: Uint8Array,
       encoder: string,
     ): boolean {
       const source = codec(encoder);
-      const made = encodeCase(source, mode, element, n, data);
+      const made = encodeCase(source, mode, element, chunk, data);
       if (made === undefined) return false;
       const { label, stored, encoded } = made;
       const fail = (what: string) => new Error(`${description.name} ${label}: ${what}`);
       const bound = source.encodeBound(data.length, stored);
       if (encoded.length > bound) throw fail(`${encoder} wrote ${encoded.length} bytes, its bound is ${bound}`);
-      if (String(source.derive(stored, dataset(element, n))) !== String(stored)) {
+      if (String(source.derive(stored, dataset(element, chunk))) !== String(stored)) {
         throw fail('derive changes its own stored values');
+      }
+      const client = description.restore ? source.restore(stored) : undefined;
+      const words = fromStoredValues(description, stored, client);
+      for (const [option, value] of Object.entries(mode.options)) {
+        if (words[option] !== value) throw fail(`stored values read ${option} = ${words[option]}, not ${value}`);
       }
       const exact = guarded(encoded.length);
       const tight = outcome(() => source.encodeInto(data, exact.out, { cdValues: stored }), `${label}: encodeInto`);
@@ -174,6 +230,14 @@ for (const filter of filters) {
         if (written !== data.length || !same(room.out, first)) throw fail(`${name} decodeInto differs from decode`);
         if (!room.intact()) throw fail(`${name} wrote past the output`);
       }
+      for (const parameter of description.parameters) {
+        const limit = words[parameter.name];
+        const numbers = numbersOf(data, element);
+        if (!parameter.bounds || typeof limit !== 'number' || !numbers?.every(Number.isFinite)) continue;
+        const decoded = numbersOf(first as Uint8Array, element) as number[];
+        const { reached, allowed } = errorOf(parameter.bounds, limit, numbers, decoded);
+        if (!(reached <= allowed)) throw fail(`error ${reached} where ${parameter.name} allows ${allowed}`);
+      }
       return true;
     }
 
@@ -184,7 +248,7 @@ for (const filter of filters) {
         if (encoder === undefined) throw new Error('no variant of this filter can encode');
         for (const mode of modes) {
           const cases = [ELEMENTS[0], ELEMENTS[3]].flatMap((element) =>
-            element ? [encodeCase(codec(encoder), mode, element, 1237, chunkOf('counts', 1237, element.size))] : [],
+            element ? [firstCase(mode, element, encoder)] : [],
           );
           chunks.set(
             mode.label,
@@ -192,6 +256,18 @@ for (const filter of filters) {
           );
         }
       });
+
+      /** A chunk to damage, of the first shape that the filter takes. */
+      function firstCase(mode: Mode, element: Element, encoder: string): Case | undefined {
+        for (const chunk of [[1237], ...SHAPES]) {
+          for (const pattern of ['counts', 'smooth'] as const) {
+            const data = chunkOf(pattern, product(chunk), element);
+            const made = encodeCase(codec(encoder), mode, element, chunk, data);
+            if (made) return made;
+          }
+        }
+        return undefined;
+      }
 
       /**
        * Decodes in every variant into a guarded output. The two WebAssembly modules must agree on everything; native need
@@ -311,10 +387,7 @@ for (const filter of filters) {
               outcome(() => codec(name).encodeBound(data.length, cdValues), what);
               const bounded = outcome(() => codec(name).encode(data, { cdValues }), what);
               if ('bytes' in bounded) everywhere(bounded.bytes, cdValues, data.length, what);
-              outcome(
-                () => codec(name).derive(cdValues, dataset(ELEMENTS[0] as (typeof ELEMENTS)[number], 1237)).length,
-                what,
-              );
+              outcome(() => codec(name).derive(cdValues, dataset(ELEMENTS[0] as Element, [1237])).length, what);
             }
           }
         });
@@ -336,7 +409,7 @@ for (const filter of filters) {
           .sort();
       const isEmscripten = (name: string) =>
         /^(_initialize|__indirect_function_table|_?emscripten_stack_(restore|alloc|get_current|get_free))$/.test(name);
-      const DECODER = ['h5z_alloc', 'h5z_decode', 'h5z_decoded_size', 'h5z_info', 'h5z_reset', 'memory'];
+      const DECODER = ['h5z_alloc', 'h5z_decode', 'h5z_decoded_size', 'h5z_info', 'h5z_reset', 'h5z_restore', 'memory'];
       const ENCODER = ['h5z_derive', 'h5z_encode', 'h5z_encode_bound'];
       const ours = (names: string[]) => names.filter((name) => !isEmscripten(name));
 
@@ -364,7 +437,7 @@ describe('pipelines of all filters', () => {
     if (!found) throw new Error(`${filter.description.name} has no variant that encodes`);
     return found.load();
   };
-  const element = ELEMENTS[0] as (typeof ELEMENTS)[number];
+  const element = ELEMENTS[0] as Element;
 
   test.each(['native', 'wasm'] as const)('%s: any order, any mask, decodes what was encoded', async (variant) => {
     const lossless = filters.filter(({ description }) => !description.lossy);
@@ -375,11 +448,16 @@ describe('pipelines of all filters', () => {
         fc.nat({ max: 63 }),
         fc.uint8Array({ minLength: 1, maxLength: 3000 }),
         (choice, mask, data) => {
-          const all: LoadedStage[] = choice.map((i) => {
+          const all: LoadedStage[] = choice.flatMap((i) => {
             const codec = codecs[i] as Codec;
             const modes = modesOf((lossless[i] as FilterUnderTest).description);
-            const cdValues = codec.derive((modes[0] as Mode).client, dataset(element, data.length));
-            return { id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec };
+            const stored: Uint32Array[] = [];
+            const derived = outcome(() => {
+              stored.push(codec.derive((modes[0] as Mode).client, dataset(element, [data.length])));
+              return 0;
+            }, codec.name);
+            if ('code' in derived && !isRefusal(derived.code)) throw new Error(`${codec.name}: ${derived.code}`);
+            return stored.map((cdValues) => ({ id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec }));
           });
           // Encode without the masked stages, decode with all of them and the mask.
           const ran = all.map((stage, i) => ({ stage, i })).filter(({ i }) => ((mask >> i) & 1) === 0);

@@ -2,9 +2,11 @@
 // Everything is made from filter.json and a fixed pseudo-random sequence, so that every run is the same.
 
 import {
+  type Codec,
   completeOptions,
   type DatasetDescription,
   type FilterDescription,
+  isH5zError,
   type Parameter,
   toClientValues,
 } from '../../packages/core/dist/index.js';
@@ -78,6 +80,31 @@ export function sizesOf(mode: Mode): number[] {
   return [...new Set([1, 7, 8, 9, ...edges, 1237])].filter((size) => size > 0);
 }
 
+function smooth(bytes: Uint8Array, { typeClass, typeSize, bigEndian = false }: Element['describe']): Uint8Array {
+  const view = new DataView(bytes.buffer);
+  const next = randomNumbers(bytes.length);
+  const float = typeClass === 'float';
+  for (let i = 0; (i + 1) * typeSize <= bytes.length; i++) {
+    const x = (i % 97) / 97;
+    const value = 60 * x * (1 - x) * (1 + (i % 13) / 40) + (next() % 1000) / 4000;
+    const at = i * typeSize;
+    if (float && typeSize === 4) view.setFloat32(at, value, !bigEndian);
+    else if (float) view.setFloat64(at, value, !bigEndian);
+    else bytes[at + (bigEndian ? typeSize - 1 : 0)] = Math.round(value * 2);
+  }
+  return bytes;
+}
+
+/** The numbers of a chunk; undefined for elements that are none. */
+export function numbersOf(bytes: Uint8Array, { describe, size }: Element): number[] | undefined {
+  const { typeClass, signed = false, bigEndian = false } = describe;
+  const kind = { float: 'Float', integer: signed ? 'Int' : 'Uint' }[typeClass as string];
+  if (kind === undefined || ![1, 2, 4, 8].includes(size)) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const name = `get${kind === 'Float' || size < 8 ? kind : `Big${kind}`}${size * 8}` as 'getFloat64';
+  return Array.from({ length: bytes.length / size }, (_, i) => Number(view[name](i * size, !bigEndian)));
+}
+
 export interface Element {
   readonly label: string;
   readonly size: number;
@@ -113,9 +140,21 @@ export const ELEMENTS: readonly Element[] = [
   element('opaque', 33),
 ];
 
-export function dataset({ describe }: Element, elements: number): DatasetDescription {
-  return { ...describe, chunk: [elements], shape: [elements * 4] };
+/** A dataset of four chunks of this shape, in elements. */
+export function dataset({ describe }: Element, chunk: readonly number[]): DatasetDescription {
+  return { ...describe, chunk, shape: chunk.map((n, i) => (i === 0 ? n * 4 : n)) };
 }
+
+/** Chunks of more than one dimension, for filters whose stored cd_values depend on the shape or that refuse one dimension. */
+export const SHAPES: readonly (readonly number[])[] = [
+  [24, 31],
+  [1, 1237],
+  [9, 17, 11],
+  [40, 21, 3],
+  [3, 1, 65, 9],
+  [5, 6, 7, 8],
+  [2, 3, 4, 5, 6],
+];
 
 /** A repeatable sequence of numbers from 0 to 2^32 - 1 (mulberry32). */
 export function randomNumbers(seed: number): () => number {
@@ -128,16 +167,44 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-export const PATTERNS = ['zeros', 'counts', 'noise'] as const;
+export const PATTERNS = ['zeros', 'counts', 'noise', 'smooth'] as const;
+export type Pattern = (typeof PATTERNS)[number];
 
-/** Bytes of a chunk: all zero, small changing numbers (compressible), or noise (not). */
-export function chunkOf(pattern: (typeof PATTERNS)[number], elements: number, size: number): Uint8Array {
+/**
+ * Bytes of a chunk: all zero, small changing numbers (compressible), noise (not), or a smooth finite curve with a little
+ * roughness, in the element's own type, for numbers that lossy filters take.
+ */
+export function chunkOf(pattern: Pattern, elements: number, { size, describe }: Element): Uint8Array {
   const bytes = new Uint8Array(elements * size);
   if (pattern === 'zeros') return bytes;
+  if (pattern === 'smooth') return smooth(bytes, describe);
   const next = randomNumbers(elements * 31 + size);
   for (let i = 0; i < bytes.length; i++) {
     if (pattern === 'noise') bytes[i] = next();
     else if (i % size === 0) bytes[i] = (i / size / 16 + (next() % 3)) & 0xff;
   }
   return bytes;
+}
+
+/** A chunk that the filter takes with its default parameters: the first of all element types and shapes that it does not refuse. */
+export function sampleOf(
+  codec: Codec,
+  description: FilterDescription,
+): { data: Uint8Array; cdValues: Uint32Array; chunk: Uint8Array; element: Element; shape: readonly number[] } {
+  const client = modesOf(description)[0]?.client ?? new Uint32Array(0);
+  for (const element of ELEMENTS) {
+    for (const shape of [[1237], ...SHAPES]) {
+      for (const pattern of ['counts', 'smooth'] as const) {
+        const elements = shape.reduce((n, dim) => n * dim, 1);
+        const data = chunkOf(pattern, elements, element);
+        try {
+          const cdValues = codec.derive(client, dataset(element, shape));
+          return { data, cdValues, chunk: codec.encode(data, { cdValues }), element, shape };
+        } catch (error) {
+          if (!isH5zError(error)) throw error;
+        }
+      }
+    }
+  }
+  throw new Error(`${description.name} takes none of the suite's chunks`);
 }

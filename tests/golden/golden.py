@@ -64,11 +64,20 @@ class Golden:
         self.files: dict[str, bytes] = {}
 
     def add(self, name: str, chunk: bytes, cd_values: list[int], data: bytes, made: dict, command: str, note: str = "",
-            elem: int = 1) -> bytes:
-        """A chunk that decodes to `data`. `made`: tool and version; `command`: what was called."""
+            elem: int = 1, near: dict | None = None, exact: bool = True) -> bytes:
+        """A chunk that decodes to `data`. `made`: tool and version; `command`: what was called.
+
+        Of a lossy filter `data` is what the tool itself decodes the chunk to, and `near` is {"original": bytes, "type": "f4",
+        "maxError": 1e-3}: values, little-endian, from which no decoded one is farther. exact=False: decoders differ, so
+        only `near` holds."""
         entry = {"name": name, "file": self._file(name, chunk), "cdValues": [word % 2**32 for word in cd_values],
-                 "elementSize": elem, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **made,
-                 "command": command}
+                 "elementSize": elem, "size": len(data)}
+        if exact:
+            entry["sha256"] = hashlib.sha256(data).hexdigest()
+        if near:
+            file = self._file(f"original-{name}", near["original"])
+            entry["near"] = {"file": file, "type": near["type"], "maxError": near["maxError"]}
+        entry.update(**made, command=command)
         if note:
             entry["note"] = note
         self.cases.append(entry)
