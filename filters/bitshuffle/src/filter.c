@@ -1,6 +1,6 @@
 /* HDF5 filter 32008: bitshuffle. Format: kiyo-masui/bitshuffle, src/bshuf_h5filter.c and bitshuffle.c; numbers big-endian.
  *
- * The chunk's elements are cut into blocks and each block's bits transposed (see transpose.h). All blocks hold `block`
+ * The chunk's elements are cut into blocks and each block's bits transposed (see packages/abi/lib/transpose). All blocks hold `block`
  * elements, a multiple of 8; the last one holds what is left, rounded down to 8; the remaining 0 to 7 elements are kept raw.
  *
  * codec 0, none: as long as the chunk
@@ -26,9 +26,8 @@
 
 #include <lz4.h>
 #include <stdlib.h>
+#include <transpose/transpose.h>
 #include <zstd.h>
-
-#include "transpose.h"
 
 enum { CODEC_NONE = 0, CODEC_LZ4 = 2, CODEC_ZSTD = 3 };
 enum { VERSION_MAJOR = 0, VERSION_MINOR = 4 };

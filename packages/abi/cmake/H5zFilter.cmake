@@ -14,6 +14,7 @@
 # Arguments:
 #   SOURCES   C files of the filter, relative to its folder
 #   UPSTREAM  names of upstreams; each is a target h5z_upstream_<name> made by upstreams/<name>/CMakeLists.txt
+#   LIB       C of our own that several filters share: folders in packages/abi/lib, included as <transpose/transpose.h>
 #   SIMD      per-file flags for run-time dispatch: SIMD <processor regex> <file> <flags...>; may be repeated. The file is
 #             compiled with the flags where CMAKE_SYSTEM_PROCESSOR matches, and left out where it does not:
 #             SIMD "x86_64" src/kernel_avx2.c -mavx2   SIMD "wasm32" src/kernel_wasm.c -msimd128
@@ -53,16 +54,16 @@ function(h5z_use_upstream name)
 endfunction()
 
 function(h5z_identity target)
-  target_include_directories(${target} PRIVATE ${H5Z_ABI_DIR}/include)
+  target_include_directories(${target} PRIVATE ${H5Z_ABI_DIR}/include ${H5Z_ABI_DIR}/lib)
   # A header and not -D flags: a title may hold anything that a shell would take for its own.
   target_compile_options(${target} PRIVATE "SHELL:-include \"${H5Z_IDENTITY}\"")
   target_compile_options(${target} PRIVATE -Wall -Wextra)
 endfunction()
 
 function(h5z_add_filter name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;UPSTREAM;SIMD")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;UPSTREAM;LIB;SIMD")
   if(NOT arg_SOURCES OR DEFINED arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "h5z_add_filter(${name} SOURCES file... [UPSTREAM name...] [SIMD processor file flags...])")
+    message(FATAL_ERROR "h5z_add_filter(${name} SOURCES file... [UPSTREAM name...] [LIB name...] [SIMD processor file flags...])")
   endif()
   foreach(upstream IN LISTS arg_UPSTREAM)
     h5z_use_upstream(${upstream})
@@ -87,6 +88,14 @@ function(h5z_add_filter name)
     endif()
   endwhile()
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  foreach(lib IN LISTS arg_LIB)
+    file(GLOB lib_sources CONFIGURE_DEPENDS ${H5Z_ABI_DIR}/lib/${lib}/*.c)
+    if(NOT lib_sources)
+      message(FATAL_ERROR "h5z_add_filter(${name}): packages/abi/lib has no ${lib}")
+    endif()
+    list(SORT lib_sources)
+    list(APPEND sources ${lib_sources})
+  endforeach()
 
   foreach(kind IN LISTS H5Z_KINDS)
     set(target h5z_${name}_${kind})

@@ -64,7 +64,7 @@ export interface TargetPlan {
 }
 
 const FARM = ['packages/farm/src/build.ts', 'packages/farm/src/targets.ts'];
-const ABI = ['packages/abi/include/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
+const ABI = ['packages/abi/include/**/*', 'packages/abi/lib/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
 const toolchainInputs = (toolchain: Toolchain): string[] => [`toolchains/${toolchain}/**/*`, ...FARM];
 
 /** What can be built of one filter. */

@@ -1,4 +1,4 @@
-/* The vector kernels of transpose.c, written once for every instruction set and included once for each.
+/* The vector kernels of transpose.c, for bits and for bytes, written once for every instruction set and included once for each.
  *
  * A group is 8 elements: 8 * elem bytes at the side of the elements, 1 byte in each of the 8 * elem rows. A kernel moves
  * W groups at a time, W being the bytes of a vector, in two steps that meet in `lines`:
@@ -164,6 +164,110 @@ TARGET static void NAME(to_bits)(const uint8_t *rows, uint8_t *out, size_t group
     if (g + W == groups) return;
   }
 }
+
+/* The byte transpose alone: n elements of elem bytes, in elem rows of n bytes. n is at least W, the last W elements overlap
+ * the ones before where W does not divide n.
+ *
+ * 2, 4, 8 or 16 bytes an element: 16 elements are elem vectors in a lane. Their bytes' addresses have 4 bits of the element
+ * above log2(elem) bits of the byte; the two change places when the address is turned by 4 bits, or back by the others. */
+TARGET ALWAYS_INLINE void NAME(split_words)(const uint8_t *in, uint8_t *rows, size_t n, const int elem) {
+  for (size_t e = 0;; e = e + 2 * W <= n ? e + W : n - W) {
+    vec v[16], u[16];
+    for (int r = 0; r < elem; r++) v[r] = LOAD16(in + e * (size_t)elem + 16 * r, 16 * elem);
+    SHUFFLE(elem, v, u);
+    SHUFFLE(elem, u, v);
+    SHUFFLE(elem, v, u);
+    SHUFFLE(elem, u, v);
+    for (int r = 0; r < elem; r++) STORE(rows + (size_t)r * n + e, v[r]);
+    if (e + W == n) return;
+  }
+}
+
+TARGET ALWAYS_INLINE void NAME(join_words)(const uint8_t *rows, uint8_t *out, size_t n, const int elem) {
+  for (size_t e = 0;; e = e + 2 * W <= n ? e + W : n - W) {
+    vec v[16], u[16];
+    for (int r = 0; r < elem; r++) v[r] = LOAD(rows + (size_t)r * n + e);
+    for (int turned = 2; turned < elem; turned *= 4) {
+      SHUFFLE(elem, v, u);
+      SHUFFLE(elem, u, v);
+    }
+    if (elem == 2 || elem == 8) {
+      SHUFFLE(elem, v, u);
+      for (int r = 0; r < elem; r++) v[r] = u[r];
+    }
+    for (int r = 0; r < elem; r++) STORE16(out + e * (size_t)elem + 16 * r, 16 * elem, v[r]);
+    if (e + W == n) return;
+  }
+}
+
+/* More than 16 bytes an element: in tiles of 16 bytes, the last one overlapping. */
+TARGET static void NAME(split_long)(const uint8_t *in, uint8_t *rows, size_t n, size_t elem) {
+  for (size_t e = 0;; e = e + 2 * W <= n ? e + W : n - W) {
+    for (size_t j = 0;; j = j + 32 <= elem ? j + 16 : elem - 16) {
+      vec v[16];
+      NAME(load_tile)(in + e * elem + j, elem, v);
+      for (int r = 0; r < 16; r++) STORE(rows + (j + (size_t)r) * n + e, v[r]);
+      if (j + 16 == elem) break;
+    }
+    if (e + W == n) return;
+  }
+}
+
+TARGET static void NAME(join_long)(const uint8_t *rows, uint8_t *out, size_t n, size_t elem) {
+  for (size_t e = 0;; e = e + 2 * W <= n ? e + W : n - W) {
+    for (size_t j = 0;; j = j + 32 <= elem ? j + 16 : elem - 16) {
+      vec v[16];
+      for (int r = 0; r < 16; r++) v[r] = LOAD(rows + (j + (size_t)r) * n + e);
+      NAME(store_tile)(v, out + e * elem + j, elem);
+      if (j + 16 == elem) break;
+    }
+    if (e + W == n) return;
+  }
+}
+
+TARGET static void NAME(split)(const uint8_t *in, uint8_t *rows, size_t n, size_t elem) {
+  switch (elem) {
+    case 2: NAME(split_words)(in, rows, n, 2); return;
+    case 4: NAME(split_words)(in, rows, n, 4); return;
+    case 8: NAME(split_words)(in, rows, n, 8); return;
+    case 16: NAME(split_words)(in, rows, n, 16); return;
+    default: NAME(split_long)(in, rows, n, elem);
+  }
+}
+
+TARGET static void NAME(join)(const uint8_t *rows, uint8_t *out, size_t n, size_t elem) {
+  switch (elem) {
+    case 2: NAME(join_words)(rows, out, n, 2); return;
+    case 4: NAME(join_words)(rows, out, n, 4); return;
+    case 8: NAME(join_words)(rows, out, n, 8); return;
+    case 16: NAME(join_words)(rows, out, n, 16); return;
+    default: NAME(join_long)(rows, out, n, elem);
+  }
+}
+
+#if W == 16
+/* Other sizes below 16: loads and stores of 16 bytes reach into the next elements, so the last ones are left to the caller.
+ * Both return how many elements they did. */
+TARGET static size_t NAME(split_short)(const uint8_t *in, uint8_t *rows, size_t n, size_t elem) {
+  size_t e = 0;
+  for (; e + 16 + 16 / elem < n; e += 16) {
+    vec v[16];
+    NAME(load_tile)(in + e * elem, elem, v);
+    for (size_t r = 0; r < elem; r++) STORE(rows + r * n + e, v[r]);
+  }
+  return e;
+}
+
+TARGET static size_t NAME(join_short)(const uint8_t *rows, uint8_t *out, size_t n, size_t elem) {
+  size_t e = 0;
+  for (; e + 16 + 16 / elem < n; e += 16) {
+    vec v[16];
+    for (size_t r = 0; r < 16; r++) v[r] = LOAD(rows + (r < elem ? r : 0) * n + e);
+    NAME(store_tile)(v, out + e * elem, elem); /* in ascending order: each element repairs what the one before spilled */
+  }
+  return e;
+}
+#endif
 
 #undef SWAP_BITS
 #undef TRANSPOSE_BITS

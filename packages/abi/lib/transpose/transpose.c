@@ -1,5 +1,5 @@
-/* The bit transpose of bitshuffle for every instruction set: plain C, SSE2, AVX2 (chosen at run time), NEON, WebAssembly
- * SIMD. All give the same bytes as kiyo-masui/bitshuffle. The vector kernels are in transpose_kernel.h; here are the
+/* The bit transpose of bitshuffle and the byte transpose of shuffle for every instruction set: plain C, SSE2, AVX2 (chosen at
+ * run time), NEON, WebAssembly SIMD. All give the same bytes. The vector kernels are in transpose_kernel.h; here are the
  * operations they are made of, the plain C they fall back to, and the choice. */
 #include "transpose.h"
 
@@ -41,6 +41,21 @@ static void plain_to_bits(const uint8_t *rows, uint8_t *out, size_t groups, size
     }
   }
 }
+
+/* Elements [first, n). */
+static void plain_split(const uint8_t *in, uint8_t *rows, size_t first, size_t n, size_t elem) {
+  for (size_t j = 0; j < elem; j++) {
+    for (size_t i = first; i < n; i++) rows[j * n + i] = in[i * elem + j];
+  }
+}
+
+static void plain_join(const uint8_t *rows, uint8_t *out, size_t first, size_t n, size_t elem) {
+  for (size_t i = first; i < n; i++) {
+    for (size_t j = 0; j < elem; j++) out[i * elem + j] = rows[j * n + i];
+  }
+}
+
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 
 #if defined(__SSE2__)
 #  define HAVE_16
@@ -158,14 +173,11 @@ static int have_avx2(void) {
 #endif
 
 #if defined(__SSE2__)
-#  define TO_ROWS_16 sse2_to_rows
-#  define TO_BITS_16 sse2_to_bits
+#  define VECTOR_16(x) sse2_##x
 #elif defined(__wasm_simd128__)
-#  define TO_ROWS_16 simd128_to_rows
-#  define TO_BITS_16 simd128_to_bits
+#  define VECTOR_16(x) simd128_##x
 #elif defined(HAVE_16)
-#  define TO_ROWS_16 neon_to_rows
-#  define TO_BITS_16 neon_to_bits
+#  define VECTOR_16(x) neon_##x
 #endif
 
 void bits_to_rows(const void *elements, void *rows, size_t size, size_t elem) {
@@ -178,7 +190,7 @@ void bits_to_rows(const void *elements, void *rows, size_t size, size_t elem) {
 #endif
 #if defined(HAVE_16)
   if (groups >= 16) {
-    TO_ROWS_16(elements, rows, groups, elem);
+    VECTOR_16(to_rows)(elements, rows, groups, elem);
     return;
   }
 #endif
@@ -195,9 +207,55 @@ void rows_to_bits(const void *rows, void *elements, size_t size, size_t elem) {
 #endif
 #if defined(HAVE_16)
   if (groups >= 16) {
-    TO_BITS_16(rows, elements, groups, elem);
+    VECTOR_16(to_bits)(rows, elements, groups, elem);
     return;
   }
 #endif
   plain_to_bits(rows, elements, groups, elem);
+}
+
+void bytes_to_rows(const void *elements, void *rows, size_t size, size_t elem) {
+  size_t done = 0;
+  if (elem == 1) {
+    memcpy(rows, elements, size);
+    return;
+  }
+#if defined(HAVE_16)
+  const int whole = elem > 16 || (elem & (elem - 1)) == 0; /* elements that fill vectors */
+#  if defined(HAVE_32)
+  if (whole && size >= 32 && have_avx2()) {
+    avx2_split(elements, rows, size, elem);
+    return;
+  }
+#  endif
+  if (whole && size >= 16) {
+    VECTOR_16(split)(elements, rows, size, elem);
+    return;
+  }
+  if (!whole) done = VECTOR_16(split_short)(elements, rows, size, elem);
+#endif
+  plain_split(elements, rows, done, size, elem);
+}
+
+void rows_to_bytes(const void *rows, void *elements, size_t size, size_t elem) {
+  size_t done = 0;
+  if (elem == 1) {
+    memcpy(elements, rows, size);
+    return;
+  }
+#if defined(HAVE_16)
+  const int whole = elem > 16 || (elem & (elem - 1)) == 0;
+#  if defined(HAVE_32)
+  if (whole && size >= 32 && have_avx2()) {
+    avx2_join(rows, elements, size, elem);
+    return;
+  }
+#  endif
+  if (whole && size >= 16) {
+    VECTOR_16(join)(rows, elements, size, elem);
+    return;
+  }
+  if (!whole) done = VECTOR_16(join_short)(rows, elements, size, elem);
+#endif
+  plain_join(rows, elements, done, size, elem);
 }

@@ -1,6 +1,7 @@
-/* The bit transpose at the heart of bitshuffle, for filter.c. Instruction sets are chosen inside, at run time on x86. */
-#ifndef H5Z_BITSHUFFLE_TRANSPOSE_H
-#define H5Z_BITSHUFFLE_TRANSPOSE_H
+/* The bit transpose of bitshuffle and the byte transpose of shuffle, for every filter that has one of them inside:
+ * h5z_add_filter(... LIB transpose). Instruction sets are chosen inside, at run time on x86. */
+#ifndef H5Z_TRANSPOSE_H
+#define H5Z_TRANSPOSE_H
 
 #include <stddef.h>
 
@@ -12,5 +13,9 @@
  */
 void bits_to_rows(const void *elements, void *rows, size_t size, size_t elem);
 void rows_to_bits(const void *rows, void *elements, size_t size, size_t elem);
+
+/* The same for bytes and any `size`: rows out[elem][size], row j holds byte j of every element. */
+void bytes_to_rows(const void *elements, void *rows, size_t size, size_t elem);
+void rows_to_bytes(const void *rows, void *elements, size_t size, size_t elem);
 
 #endif
