@@ -409,7 +409,16 @@ for (const filter of filters) {
           .sort();
       const isEmscripten = (name: string) =>
         /^(_initialize|__indirect_function_table|_?emscripten_stack_(restore|alloc|get_current|get_free))$/.test(name);
-      const DECODER = ['h5z_alloc', 'h5z_decode', 'h5z_decoded_size', 'h5z_info', 'h5z_reset', 'h5z_restore', 'memory'];
+      const DECODER = [
+        'h5z_alloc',
+        'h5z_decode',
+        'h5z_decoded_size',
+        'h5z_explain',
+        'h5z_info',
+        'h5z_reset',
+        'h5z_restore',
+        'memory',
+      ];
       const ENCODER = ['h5z_derive', 'h5z_encode', 'h5z_encode_bound'];
       const ours = (names: string[]) => names.filter((name) => !isEmscripten(name));
 

@@ -70,6 +70,12 @@ static void try_decode(const h5z_filter *f, const uint32_t *cd, size_t ncd, cons
   }
   const int64_t claim = f->decoded_size(cd, ncd, in, nin);
   CHECK(claim >= H5Z_E_INTERNAL, "decoded_size answered the unknown code %lld", (long long)claim);
+  if (f->explain) {
+    char *text = get(n % (H5Z_EXPLAIN_MAX + 1));
+    const int64_t length = f->explain(cd, ncd, in, nin, text, n % (H5Z_EXPLAIN_MAX + 1));
+    CHECK(length >= 0 && length <= n % (H5Z_EXPLAIN_MAX + 1), "explain answered %lld", (long long)length);
+    free(text);
+  }
   size_t cap = n % 4 == 0 || claim < 0 || claim > MOST_OUTPUT ? (size_t)n : (size_t)claim;
   if (n % 4 == 1) cap += n / 4 % 100;
   if (n % 4 == 2 && cap > 0) cap--;

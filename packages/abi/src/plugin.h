@@ -302,6 +302,21 @@ static int64_t encode_chunk(const void *caller, const uint32_t *cd, size_t ncd, 
   return n < 0 ? n : H5Z_E_INTERNAL;
 }
 
+/* The sentence for a code, with what the filter adds to it: "unsupported format version: ... (data version 9 found ...)". */
+static const char *explained(int64_t code, const uint32_t *cd, size_t ncd, const void *in, size_t nin,
+                             char why[2 * H5Z_EXPLAIN_MAX]) {
+  const h5z_filter *f = h5z_filter_v1();
+  const char *sentence = h5z_strerror(code);
+  size_t length = strlen(sentence);
+  if ((code != H5Z_E_VERSION && code != H5Z_E_UNSUPPORTED) || !f->explain || length > H5Z_EXPLAIN_MAX - 4) return sentence;
+  int64_t more = f->explain(cd, ncd, in, nin, why + length + 2, H5Z_EXPLAIN_MAX);
+  if (more <= 0) return sentence;
+  memcpy(why, sentence, length);
+  memcpy(why + length, " (", 2);
+  memcpy(why + length + 2 + more, ")", 2);
+  return why;
+}
+
 /* H5Z_func_t. On failure it returns 0 and leaves *buf and *buf_size alone, so that HDF5 can store an optional
  * filter's chunk unfiltered. */
 static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes, size_t *buf_size, void **buf) {
@@ -314,9 +329,10 @@ static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, size_t nbyt
                                : encode_chunk(caller, cd, ncd, *buf, nbytes, &out, &capacity);
   if (n < 0) {
     bool expected = !reverse && (flags & H5Z_FLAG_OPTIONAL); /* HDF5 stores the chunk unfiltered: no error */
+    char why[2 * H5Z_EXPLAIN_MAX];
     if (!expected)
       push_error(library_of(caller), "filter", reverse ? "decode a chunk" : "encode a chunk", nbytes,
-                 h5z_strerror(n));
+                 reverse ? explained(n, cd, ncd, *buf, nbytes, why) : h5z_strerror(n));
     return 0;
   }
   buffer_free(caller, *buf);

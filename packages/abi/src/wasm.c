@@ -155,6 +155,13 @@ double h5z_wasm_restore(const uint32_t *stored, size_t nstored, uint32_t *client
   return (double)nstored;
 }
 
+H5Z_WASM_EXPORT(h5z_explain)
+double h5z_wasm_explain(const uint32_t *cd, size_t ncd, const void *in, size_t nin, char *text, size_t cap) {
+  const h5z_filter *f = h5z_filter_v1();
+  uintptr_t mark = top();
+  return done(mark, f->explain ? f->explain(cd, ncd, in, nin, text, cap) : 0);
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 H5Z_WASM_EXPORT(h5z_encode)
 double h5z_wasm_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {

@@ -3,14 +3,20 @@
  * chunk:  | original size u32 BE | pairs of (count 1..255, byte xor cd[1]) ... |
  * client: [xor byte]   stored: [element size, xor byte, class, signed, big-endian, rank, first chunk dim, base size]
  * cd[1] >= 256 is H5Z_E_PARAM; a chunk that would grow is H5Z_E_NOT_APPLICABLE; strings are not applicable at all.
- * cd[1] == 255 hides the size, so that callers meet H5Z_SIZE_UNKNOWN. */
+ * cd[1] == 255 hides the size, so that callers meet H5Z_SIZE_UNKNOWN. A size of 0xffffff09 stands for a revision 9 of the
+ * format, which nobody knows, to be explained. */
 #include <h5z/filter.h>
 #include <stdlib.h>
 
 static uint32_t key_of(const uint32_t *cd, size_t ncd) { return ncd >= 2 ? cd[1] : 0; }
 
+enum { FUTURE = 9 };
+
+static int is_future(const void *in, size_t nin) { return nin >= 4 && h5z_get_u32be(in) == 0xffffff00u + FUTURE; }
+
 static int64_t rle_size(const uint32_t *cd, size_t ncd, const void *in, size_t nin) {
   if (nin < 4) return H5Z_E_CORRUPT;
+  if (is_future(in, nin)) return H5Z_E_VERSION;
   return key_of(cd, ncd) == 255 ? H5Z_SIZE_UNKNOWN : (int64_t)h5z_get_u32be(in);
 }
 
@@ -55,6 +61,7 @@ static int64_t rle_decode(const uint32_t *cd, size_t ncd, const void *in, size_t
   const uint8_t *src = in;
   uint32_t key = key_of(cd, ncd);
   if (key > 255) return H5Z_E_PARAM;
+  if (is_future(in, nin)) return H5Z_E_VERSION;
   if (nin < 4 || nin % 2) return H5Z_E_CORRUPT;
   size_t size = h5z_get_u32be(src), o = 0;
   void *scratch = malloc(64); /* meets the adaptor's allocator */
@@ -75,5 +82,10 @@ done:
   return result;
 }
 
+static int64_t rle_explain(const uint32_t *cd, size_t ncd, const void *in, size_t nin, char *text, size_t cap) {
+  (void)cd, (void)ncd;
+  return is_future(in, nin) ? h5z_explain_version(text, cap, "revision", FUTURE, "revisions 1 and 2") : 0;
+}
+
 H5Z_FILTER(H5Z_ENCODER(.derive = rle_derive, .encode_bound = rle_bound, .encode = rle_encode,)
-           .decoded_size = rle_size, .decode = rle_decode)
+           .decoded_size = rle_size, .decode = rle_decode, .explain = rle_explain)

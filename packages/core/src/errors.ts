@@ -132,13 +132,25 @@ const BY_VALUE: ReadonlyMap<number, FilterErrorCode> = new Map(
   Object.entries(FILTER_ERRORS).map(([code, kind]) => [kind.value, code as FilterErrorCode]),
 );
 
+/** Numbers for which a filter may have more to say of the chunk: filter.h's `explain`. */
+const EXPLAINED: ReadonlySet<number> = new Set([
+  FILTER_ERRORS.H5Z_E_VERSION.value,
+  FILTER_ERRORS.H5Z_E_UNSUPPORTED.value,
+]);
+
 /**
- * The error for a negative number that a filter returned. `doing` names the work and the filter ("zstd (32015) decode").
- * A number that filter.h does not know is an internal error.
+ * The error for a negative number that a filter returned. `doing` names the work and the filter ("zstd (32015) decode");
+ * `explain` asks the filter what it adds of its own. A number that filter.h does not know is an internal error.
  */
-export function filterError(value: number, doing: string, options: H5zErrorOptions = {}): H5zError {
+export function filterError(
+  value: number,
+  doing: string,
+  options: H5zErrorOptions & { readonly explain?: () => string } = {},
+): H5zError {
   const code = BY_VALUE.get(value) ?? 'H5Z_E_INTERNAL';
-  return new H5zError(code, `${doing}: ${FILTER_ERRORS[code].text}`, {
+  const explanation = EXPLAINED.has(value) ? options.explain?.() : undefined;
+  const why = explanation ? ` (${explanation})` : '';
+  return new H5zError(code, `${doing}: ${FILTER_ERRORS[code].text}${why}`, {
     ...options,
     details: { ...options.details, value },
   });

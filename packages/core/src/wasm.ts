@@ -29,11 +29,20 @@ interface Exports {
   readonly h5z_decoded_size: (cd: number, ncd: number, input: number, nin: number) => number;
   readonly h5z_encode?: (cd: number, ncd: number, input: number, nin: number, out: number, cap: number) => number;
   readonly h5z_encode_bound?: (cd: number, ncd: number, nin: number) => number;
+  readonly h5z_explain: (cd: number, ncd: number, input: number, nin: number, text: number, cap: number) => number;
   readonly h5z_restore: (stored: number, n: number, client: number, cap: number) => number;
   readonly h5z_derive?: (client: number, n: number, dataset: number, stored: number, cap: number) => number;
 }
 
-const REQUIRED = ['h5z_alloc', 'h5z_reset', 'h5z_info', 'h5z_decode', 'h5z_decoded_size', 'h5z_restore'] as const;
+const REQUIRED = [
+  'h5z_alloc',
+  'h5z_reset',
+  'h5z_info',
+  'h5z_decode',
+  'h5z_decoded_size',
+  'h5z_explain',
+  'h5z_restore',
+] as const;
 const ABI_VERSION = 1;
 const E_OUTPUT = -3;
 const E_MEMORY = -6;
@@ -43,6 +52,8 @@ const SIZE_UNKNOWN = -100;
 /** An instance whose memory grew beyond this is dropped after the call: WebAssembly memory cannot shrink. */
 const KEEP_BYTES = 256 * 1024 * 1024;
 const MAX_BYTES = 0xffffffff;
+/** Most bytes of a filter's explanation: H5Z_EXPLAIN_MAX of filter.h. */
+const EXPLAIN_MAX = 200;
 /** Results from this size on are worth the trouble of {@link copyOf}. */
 const ZEROING_COUNTS = 65536;
 
@@ -220,7 +231,9 @@ class WasmCodec implements Codec {
         const cdAt = this.#copyWords(x, cd);
         const inAt = this.#copyBytes(x, chunk);
         const claimed = x.h5z_decoded_size(cdAt, cd.length, inAt, chunk.length);
-        if (claimed < 0 && claimed !== SIZE_UNKNOWN) throw this.#error(claimed, 'decode', { bytes: chunk.length });
+        const refuse = (code: number, details: Readonly<Record<string, unknown>>): H5zError =>
+          this.#error(code, 'decode', { bytes: chunk.length, ...details }, [cdAt, cd.length, inAt, chunk.length]);
+        if (claimed < 0 && claimed !== SIZE_UNKNOWN) throw refuse(claimed, {});
         if (claimed > limit) throw this.#error(E_OUTPUT, 'decode', { claimed, size: limit });
         const unbounded = claimed === SIZE_UNKNOWN && size === undefined;
         guess = unbounded ? Math.min(limit, guess > 0 ? guess * 2 : 4 * chunk.length + 4096) : 0;
@@ -228,7 +241,7 @@ class WasmCodec implements Codec {
         const outAt = this.#alloc(x, cap, 'decode');
         const n = x.h5z_decode(cdAt, cd.length, inAt, chunk.length, outAt, cap);
         if (n === E_OUTPUT && unbounded && cap < limit) continue;
-        if (n < 0) throw this.#error(n, 'decode', { bytes: chunk.length, size: cap });
+        if (n < 0) throw refuse(n, { size: cap });
         if (n > cap) throw this.#error(E_INTERNAL, 'decode', { bytes: chunk.length, size: cap, returned: n });
         return take(outAt, n);
       }
@@ -243,7 +256,8 @@ class WasmCodec implements Codec {
       const inAt = this.#copyBytes(x, chunk);
       const size = x.h5z_decoded_size(cdAt, cd.length, inAt, chunk.length);
       if (size === SIZE_UNKNOWN) return undefined;
-      if (size < 0) throw this.#error(size, 'read the header of a chunk', { bytes: chunk.length });
+      const input = [cdAt, cd.length, inAt, chunk.length] as const;
+      if (size < 0) throw this.#error(size, 'read the header of a chunk', { bytes: chunk.length }, input);
       return size;
     });
   }
@@ -383,8 +397,23 @@ class WasmCodec implements Codec {
     return `${this.name} (${this.id}, wasm)`;
   }
 
-  #error(code: number, doing: string, details: Readonly<Record<string, unknown>>): H5zError {
-    return filterError(code, `${this.#label()} ${doing}`, { details: { id: this.id, ...details } });
+  /** `chunk`, where there is one: cd_values and bytes in memory, of which the filter may have more to say. */
+  #error(
+    code: number,
+    doing: string,
+    details: Readonly<Record<string, unknown>>,
+    chunk?: readonly [cd: number, ncd: number, input: number, nin: number],
+  ): H5zError {
+    const explain = () => (chunk === undefined ? '' : this.#explain(...chunk));
+    return filterError(code, `${this.#label()} ${doing}`, { explain, details: { id: this.id, ...details } });
+  }
+
+  #explain(cd: number, ncd: number, input: number, nin: number): string {
+    const x = this.#exports;
+    const address = x?.h5z_alloc(EXPLAIN_MAX) ?? 0;
+    if (x === undefined || address === 0) return '';
+    const length = x.h5z_explain(cd, ncd, input, nin, address, EXPLAIN_MAX);
+    return new TextDecoder().decode(this.#view().slice(address, address + Math.max(0, length)));
   }
 
   #readOnly(doing: string): H5zError {

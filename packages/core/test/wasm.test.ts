@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { datasetStruct, loadWasm, sha256, type WasmSource } from '../dist/index.js';
-import { BOAST, COPY, CORRUPT, fakeModule, GROW, LIE, RECURSE, TRAP } from './support/fake-module.ts';
+import { BOAST, COPY, CORRUPT, FUTURE, fakeModule, GROW, LIE, RECURSE, TRAP } from './support/fake-module.ts';
 
 const bytes = fakeModule();
 const chunk = (command: number, ...rest: number[]) => new Uint8Array([command, ...rest]);
@@ -152,6 +152,11 @@ describe('a codec', () => {
       refuse('H5Z_E_CORRUPT', /^fake \(40000, wasm\) decode: /),
     );
     await expect(codec.decodeAsync(chunk(CORRUPT))).rejects.toEqual(refuse('H5Z_E_CORRUPT'));
+  });
+
+  test('what the filter adds to a refusal is part of the sentence', async () => {
+    const codec = await loadWasm(bytes);
+    expect(await failure(() => codec.decode(chunk(FUTURE)))).toEqual(refuse('H5Z_E_VERSION', /revision .* \(why!\); /));
   });
 
   test('without an encoder says so', async () => {

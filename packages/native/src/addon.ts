@@ -33,6 +33,8 @@ export interface Addon {
   encodeInto(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): number;
   encodeBound(handle: Handle, size: number, cd: Words): number;
   derive(handle: Handle, client: Words, dataset: Uint8Array, stored: Uint32Array): number;
+  /** What the filter adds to its refusal of this chunk; empty when nothing. */
+  explain(handle: Handle, chunk: Uint8Array, cd: Words): string;
   restore(handle: Handle, stored: Words, client: Uint32Array): number;
   decodeAsync(handle: Handle, chunk: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
   encodeAsync(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;

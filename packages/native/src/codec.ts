@@ -46,7 +46,7 @@ export class NativeCodec implements Codec {
       const out = this.#allocate(cap, 'decode');
       const n = this.#addon.decodeInto(this.#handle, chunk, out, cd);
       if (n === E_OUTPUT && cap < plan.last) continue;
-      return this.#take(out, n, 'decode', chunk);
+      return this.#take(out, n, 'decode', chunk, cd);
     }
   }
 
@@ -107,7 +107,7 @@ export class NativeCodec implements Codec {
       const out = this.#allocate(cap, 'decode');
       const n = await this.#addon.decodeAsync(this.#handle, chunk, out, cd);
       if (n === E_OUTPUT && cap < plan.last) continue;
-      return this.#take(out, n, 'decode', chunk);
+      return this.#take(out, n, 'decode', chunk, cd);
     }
   }
 
@@ -133,7 +133,7 @@ export class NativeCodec implements Codec {
       if (size !== undefined) return { first: size, last: 0, limit };
       return { first: Math.min(limit, 4 * chunk.length + 4096), last: limit, limit };
     }
-    if (claimed < 0) throw this.#error(claimed, 'decode', chunk);
+    if (claimed < 0) throw this.#error(claimed, 'decode', chunk, {}, cd);
     if (claimed > limit) throw this.#error(E_OUTPUT, 'decode', chunk, { claimed, size: limit });
     return { first: claimed, last: 0, limit };
   }
@@ -155,14 +155,14 @@ export class NativeCodec implements Codec {
     }
   }
 
-  #take(out: Uint8Array, n: number, doing: string, input: Uint8Array): Uint8Array {
+  #take(out: Uint8Array, n: number, doing: string, input: Uint8Array, cd?: Words): Uint8Array {
     if (n === out.length) return out;
-    if (n < 0) throw this.#error(n, doing, input, { size: out.length });
+    if (n < 0) throw this.#error(n, doing, input, { size: out.length }, cd);
     return out.slice(0, n);
   }
 
-  /** `input` may be anything here: the addon found out what it is. */
-  #error(code: number, doing: string, input?: Uint8Array, facts: Record<string, unknown> = {}): H5zError {
+  /** `input` may be anything here: the addon found out what it is. Of a chunk the filter may have more to say. */
+  #error(code: number, doing: string, input?: Uint8Array, facts: Record<string, unknown> = {}, cd?: Words): H5zError {
     const details = { ...facts, bytes: input?.length };
     if (code === NOT_BYTES || code === DETACHED) {
       const problem =
@@ -170,7 +170,8 @@ export class NativeCodec implements Codec {
       const remedy = code === DETACHED ? 'pass it before transferring it, or pass a copy' : 'pass a Uint8Array';
       return new H5zError('H5Z_PARAMETER', `${this.#label()} ${doing}: ${problem}`, { remedy, details });
     }
-    return filterError(code, `${this.#label()} ${doing}`, { details });
+    const explain = () => (input === undefined ? '' : this.#addon.explain(this.#handle, input, cd));
+    return filterError(code, `${this.#label()} ${doing}`, { explain, details });
   }
 
   #readOnly(): H5zError {

@@ -175,6 +175,12 @@ describe.skipIf(compiler === undefined)('loadNative (needs a C compiler)', () =>
     );
   });
 
+  it('says both versions of a chunk from the future', () => {
+    const { code, message } = errorOf(() => codec.decode(Uint8Array.of(0xff, 0xff, 0xff, 9)));
+    expect(code).toBe('H5Z_E_VERSION');
+    expect(message).toContain('(revision 9 found, revisions 1 and 2 are read); ');
+  });
+
   it('holds a file to its hash before it runs anything of it', () => {
     const integrity = createHash('sha256').update(readFileSync(path)).digest('hex');
     expect(loadNative(path, { integrity }).id).toBe(40001);

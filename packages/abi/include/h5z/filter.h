@@ -145,7 +145,15 @@ typedef struct h5z_filter {
    * stored values. Decode-only modules have it too. Returns the number of words, H5Z_E_PARAM for values that no revision
    * of the filter wrote, H5Z_E_VERSION, or H5Z_E_OUTPUT if cap is too small (callers give H5Z_CD_MAX). */
   int64_t (*restore)(const uint32_t *stored, size_t nstored, uint32_t *client, size_t cap);
+
+  /* Why `decode` or `decoded_size` answered H5Z_E_VERSION or H5Z_E_UNSUPPORTED for this chunk, in a few words of ASCII
+   * ("data version 9 found, versions 1 to 3 are read"; see h5z_explain_version). Optional. Writes at most `cap` bytes
+   * without a NUL and returns how many; 0 when there is nothing to add. Loaders put it behind the code's sentence. */
+  int64_t (*explain)(const uint32_t *cd, size_t ncd, const void *in, size_t nin, char *text, size_t cap);
 } h5z_filter;
+
+/* Most bytes of an explanation that loaders ask for. */
+#define H5Z_EXPLAIN_MAX 200u
 
 #if defined(_WIN32)
 #  define H5Z_EXPORT __declspec(dllexport)
@@ -161,6 +169,9 @@ const h5z_filter *h5z_filter_v1(void);
 
 /* The sentence for a code (static storage); "unknown error" for anything else, "ok" for >= 0. */
 const char *h5z_strerror(int64_t code);
+
+/* For `explain`: "<what> <found> found, <known> are read", as far as it fits into `cap`. Returns the bytes written. */
+int64_t h5z_explain_version(char *text, size_t cap, const char *what, uint64_t found, const char *known);
 
 /* Identity comes from filter.json through the build (h5z_add_filter defines these), so that a copied folder
  * with another name and ID is another filter without touching C. */

@@ -3,7 +3,7 @@
 //
 //   0  copy the rest of the chunk      3  claim to have written cap + 1 bytes   5  65536 bytes, size unknown
 //   1  trap                            4  recurse until the stack is full       6  the header claims 4,000,000,000 bytes
-//   2  return H5Z_E_CORRUPT
+//   2  return H5Z_E_CORRUPT           7  return H5Z_E_VERSION, explained by "why!"
 
 export const COPY = 0;
 export const TRAP = 1;
@@ -12,6 +12,7 @@ export const LIE = 3;
 export const RECURSE = 4;
 export const GROW = 5;
 export const BOAST = 6;
+export const FUTURE = 7;
 
 export interface FakeOptions {
   readonly id?: number;
@@ -91,6 +92,7 @@ export function fakeModule({
   const decode = body(0, [
     ...when(isCommand(TRAP), [0x00]),
     ...when(isCommand(CORRUPT), [...f64(-2), RETURN]),
+    ...when(isCommand(FUTURE), [...f64(-5), RETURN]),
     ...when(isCommand(LIE), [...get(5), 0xb8, ...f64(1), 0xa0, RETURN]),
     ...when(isCommand(RECURSE), [...[0, 1, 2, 3, 4, 5].flatMap(get), 0x10, decodeIndex, ...f64(1), 0xa0, RETURN]),
     ...when(isCommand(GROW), [...when([...get(5), ...i32(65536), 0x49], [...f64(-3), RETURN]), ...f64(65536), RETURN]),
@@ -105,6 +107,9 @@ export function fakeModule({
     ...[...get(1), 0xb8],
   ]);
 
+  // explain: "why!", whatever the chunk is.
+  const explain = body(0, [...get(4), ...i32(0x21796877), 0x36, 0, 0, ...f64(4)]);
+
   const exports: [string, number, number][] = [
     ['memory', 2, 0],
     ['h5z_alloc', 0, shift],
@@ -113,6 +118,7 @@ export function fakeModule({
     ['h5z_decode', 0, decodeIndex],
     ['h5z_decoded_size', 0, 4 + shift],
     ['h5z_restore', 0, 5 + shift],
+    ['h5z_explain', 0, 6 + shift],
   ];
   const words = new Uint32Array([abi, id, 2, 96, 96, 96]);
   const data = [...new Uint8Array(words.buffer), ...Array(8).fill(0), ...new TextEncoder().encode('fake'), 0];
@@ -120,14 +126,14 @@ export function fakeModule({
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
     ...(imports ? section(2, vector([[...text('env'), ...text('f'), 0, 1]])) : []),
-    ...section(3, vector([[0], [1], [2], [3], [4], [4]])),
+    ...section(3, vector([[0], [1], [2], [3], [4], [4], [3]])),
     ...section(5, vector([[0, 1]])),
     ...section(6, vector([[I32, 1, ...i32(4096), END]])),
     ...section(
       7,
       vector(exports.filter(([name]) => name !== without).map(([name, kind, index]) => [...text(name), kind, index])),
     ),
-    ...section(10, vector([alloc, reset, info, decode, decodedSize, restore])),
+    ...section(10, vector([alloc, reset, info, decode, decodedSize, restore, explain])),
     ...section(11, vector([[0, ...i32(64), END, ...leb(data.length), ...data]])),
   ]);
 }

@@ -239,6 +239,19 @@ Napi::Value Derive(const Napi::CallbackInfo& info) {
   return Number(a.env, static_cast<int64_t>(client.size));
 }
 
+// explain(handle, chunk, cd): what the filter adds to its refusal of this chunk, a string.
+Napi::Value Explain(const Napi::CallbackInfo& info) {
+  Arguments<3> a(info);
+  char text[H5Z_EXPLAIN_MAX];
+  int64_t length = 0;
+  Bytes in = BytesOf(a.env, a.value[1]);
+  Words cd = WordsOf(a.env, a.value[2]);
+  if (a.filter && a.filter->explain && !in.error) {
+    length = a.filter->explain(cd.data, cd.size, in.data, in.size, text, sizeof text);
+  }
+  return Napi::String::New(a.env, text, length > 0 ? static_cast<size_t>(length) : 0);
+}
+
 // restore(handle, stored, client): words written to `client`, a Uint32Array, or a negative code.
 Napi::Value Restore(const Napi::CallbackInfo& info) {
   Arguments<3> a(info);
@@ -329,6 +342,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("encodeInto", Napi::Function::New<Into<Way::kEncode>>(env, "encodeInto"));
   exports.Set("encodeBound", Napi::Function::New<EncodeBound>(env, "encodeBound"));
   exports.Set("derive", Napi::Function::New<Derive>(env, "derive"));
+  exports.Set("explain", Napi::Function::New<Explain>(env, "explain"));
   exports.Set("restore", Napi::Function::New<Restore>(env, "restore"));
   exports.Set("decodeAsync", Napi::Function::New<Job::Start<Way::kDecode>>(env, "decodeAsync"));
   exports.Set("encodeAsync", Napi::Function::New<Job::Start<Way::kEncode>>(env, "encodeAsync"));
