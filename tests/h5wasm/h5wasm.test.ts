@@ -22,7 +22,7 @@ import {
 import { modesOf } from './modes.ts';
 import { peer, peerKnows } from './peer.ts';
 
-const packages = await builtPackages();
+const packages = (await builtPackages()).filter((one) => one.description.variants.h5wasm);
 const work = scratch('h5wasm');
 // vitest ends its workers without the exit event that removes plugin folders: they go with this one.
 process.env.TMPDIR = work.folder;
@@ -43,6 +43,8 @@ const ARRAYS = [
   { dtype: '<i2', shape: [40, 33], chunks: [16, 33] },
   { dtype: '>i4', shape: [40, 33], chunks: [16, 20] },
   { dtype: '<f8', shape: [7, 9, 11], chunks: [4, 9, 11] },
+  { dtype: 'u1', shape: [80, 60], chunks: [40, 32] },
+  { dtype: '<f4', shape: [40, 30, 35], chunks: [20, 15, 35] },
 ] as const;
 
 /** What h5wasm's create_dataset can make: little-endian numbers. */
@@ -65,12 +67,39 @@ const WRITABLE = [
     chunks: [4, 9, 11],
     shape: [7, 9, 11],
   },
+  {
+    dtype: '<B',
+    make: (n: number) => Uint8Array.from({ length: n }, (_, i) => (i / 3) % 97),
+    chunks: [40, 32],
+    shape: [80, 60],
+  },
+  {
+    dtype: '<f',
+    make: (n: number) => Float32Array.from({ length: n }, (_, i) => (i % 91) / 4),
+    chunks: [20, 15, 35],
+    shape: [40, 30, 35],
+  },
 ] as const;
 
-test('every filter of the repository has a side module and a package to carry it', () => {
+/** The first of ARRAYS that hdf5plugin writes with the filter's defaults, and what it said of it. */
+function simpleArray(filter: FilterPackage, file: string): (typeof ARRAYS)[number] {
+  const filters = [{ id: filter.id, client: [...filter().cdValues] }];
+  const written = peer(
+    'write',
+    file,
+    ARRAYS.map((array, a) => ({ ...array, name: `a${a}`, filters })),
+  );
+  const found = ARRAYS.find((_, a) => written[`a${a}`]?.sha256);
+  if (!found) throw new Error(`hdf5plugin writes none of the arrays with ${filter.canonicalName}`);
+  return found;
+}
+
+test('every filter that declares a side module has one, and a package to carry it', () => {
   expect(packages.map((one) => one.id).sort()).toEqual(
     filterFolders()
-      .map((folder) => (JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8')) as { id: number }).id)
+      .map((folder) => JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8')) as FilterPackage['description'])
+      .filter(({ variants }) => variants.h5wasm)
+      .map(({ id }) => id)
       .sort(),
   );
   expect(packages.length).toBeGreaterThan(0);
@@ -109,7 +138,7 @@ describe.each(VERSIONS)('%s', (version) => {
         compared++;
       }
       h5.close();
-      expect(compared).toBeGreaterThanOrEqual(ARRAYS.length * Math.ceil(modes.length / 2));
+      expect(compared).toBeGreaterThan(0);
     });
 
     test('writes what hdf5plugin reads, in every mode', async ({ skip }) => {
@@ -125,19 +154,25 @@ describe.each(VERSIONS)('%s', (version) => {
           const data = make(shape.reduce<number>((product, n) => product * n, 1));
           const name = `m${m}a${a}`;
           const spec = filter(mode.options);
-          const made = h5.create_dataset({
-            name,
-            data,
-            dtype,
-            shape: [...shape],
-            chunks: [...chunks],
-            ...compression(spec),
-          });
-          expect(made.filters.map((one) => one.id)).toEqual([filter.id]);
+          const options = { name, data, dtype, shape: [...shape], chunks: [...chunks], ...compression(spec) };
+          try {
+            expect(h5.create_dataset(options).filters.map((one) => one.id)).toEqual([filter.id]);
+          } catch (error) {
+            if ((error as { code?: string }).code !== 'H5Z_E_NOT_APPLICABLE') throw error;
+            continue;
+          }
           expected[name] = sha256(new Uint8Array(data.buffer));
         }
       }
       h5.close();
+      expect(Object.keys(expected).length).toBeGreaterThan(0);
+      if (filter.description.lossy) {
+        // What comes back is what the filter makes of it, in h5wasm and in the peer.
+        const again = new h5wasm.File(file, 'r');
+        for (const name of Object.keys(expected))
+          expected[name] = sha256(canonicalBytes(await readRaw(h5wasm, again, `/${name}`)));
+        again.close();
+      }
       const read = peer('read', file);
       for (const [name, digest] of Object.entries(expected)) {
         const mode = modes[Number(name.slice(1, name.indexOf('a')))];
@@ -153,9 +188,10 @@ describe.each(VERSIONS)('%s', (version) => {
       const reason = noPeer(filter);
       if (reason) return skip(reason);
       const file = join(work.folder, `${filter.canonicalName}-${version}-missing.h5`);
-      peer('write', file, [
-        { ...ARRAYS[0], name: 'data', filters: [{ id: filter.id, client: [...filter().cdValues] }] },
-      ]);
+      const array = simpleArray(filter, file);
+      peer('write', file, [{ ...array, name: 'data', filters: [{ id: filter.id, client: [...filter().cdValues] }] }]);
+      const rows = array.shape.map((n, i): [number, number] => [0, i === 0 ? Math.min(n, 5) : n]);
+      const size = (dims: readonly number[]) => dims.reduce((product, n) => product * n, 1);
       const h5wasm = await freshH5wasm(version);
       const others = packages.filter((one) => one.id !== filter.id);
       const h5 = new h5wasm.File(file, 'a');
@@ -166,9 +202,9 @@ describe.each(VERSIONS)('%s', (version) => {
       const { missing } = await install(h5wasm, { for: h5, packages: others });
       expect(missing.map((one) => one.id)).toEqual([filter.id]);
       expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
-      expect(() => h5.get('data').slice([[0, 10]])).toThrow(expect.objectContaining(wanted));
+      expect(() => h5.get('data').slice(rows)).toThrow(expect.objectContaining(wanted));
       await expect(readRaw(h5wasm, h5, '/data')).rejects.toMatchObject(wanted);
-      const region = h5.get('data').create_region_reference([[0, 10]]);
+      const region = h5.get('data').create_region_reference(rows);
       expect(() => h5.dereference(region).value).toThrow(expect.objectContaining(wanted));
       const out = new h5wasm.File(`${file}.out`, 'w');
       expect(() =>
@@ -186,8 +222,8 @@ describe.each(VERSIONS)('%s', (version) => {
       (await h5wasm.ready).activate_throwing_error_handler();
       expect(() => h5.get('data').value).toThrow(expect.objectContaining(wanted));
       await install(h5wasm, { for: h5.get('data'), packages });
-      expect((h5.get('data').value as Uint8Array).length).toBe(1003);
-      expect((h5.dereference(region).value as Uint8Array).length).toBe(10);
+      expect((h5.get('data').value as Uint8Array).length).toBe(size(array.shape));
+      expect((h5.dereference(region).value as Uint8Array).length).toBe(size(rows.map(([, end]) => end)));
       h5.close();
     });
 
@@ -204,20 +240,28 @@ describe.each(VERSIONS)('%s', (version) => {
         `7fffffffffffffff${'01'.repeat(30)}`,
         'fd2fb528ff'.repeat(5),
       ];
-      const plan = damages.map((damage, i) => ({ ...ARRAYS[1], name: `bad${i}`, filters, damage }));
-      const written = peer('write', file, [...plan, { ...ARRAYS[1], name: 'good', filters }]);
+      const array = simpleArray(filter, file);
+      const plan = damages.map((damage, i) => ({ ...array, name: `bad${i}`, filters, damage }));
+      const written = peer('write', file, [...plan, { ...array, name: 'good', filters }]);
       const h5wasm = await freshH5wasm(version);
       const h5 = new h5wasm.File(file, 'r');
       await install(h5wasm, { for: h5, packages });
       for (const [i, damage] of damages.entries()) {
         // libhdf5 takes a chunk of no bytes for one that was never written.
         if (damage === '') continue;
-        expect(() => h5.get(`bad${i}`).value, damage).toThrow(
-          expect.objectContaining({
+        let error: unknown;
+        try {
+          h5.get(`bad${i}`).value;
+        } catch (thrown) {
+          error = thrown;
+        }
+        // Some lossy codecs take any bits for numbers; all others notice.
+        if (!filter.description.lossy || error !== undefined) {
+          expect(error, damage).toMatchObject({
             code: expect.stringMatching(/^H5Z_E_/),
             message: expect.stringContaining(`/bad${i}`),
-          }),
-        );
+          });
+        }
         expect(sha256(canonicalBytes(await readRaw(h5wasm, h5, '/good')))).toBe(written.good?.sha256);
       }
       h5.close();
@@ -254,7 +298,7 @@ describe.each(VERSIONS)('%s', (version) => {
     const file = join(work.folder, `together-${version}.h5`);
     const known = packages.filter((one) => shared.includes(one.id));
     const plan = known.map((filter) => ({
-      ...ARRAYS[1],
+      ...simpleArray(filter, file),
       name: filter.canonicalName,
       filters: [{ id: filter.id, client: [...filter().cdValues] }],
     }));

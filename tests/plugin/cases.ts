@@ -80,6 +80,13 @@ export function cases(description: FilterDescription): Case[] {
     const words = [...toClientValues(description, options)];
     add(`options ${JSON.stringify(options)}`, { client: words, shape: [40, 77], chunk: [13, 50] });
     add(`options ${JSON.stringify(options)} f8`, { client: words, dtype: '<f8', shape: [5000], chunk: [4097] });
+    add(`options ${JSON.stringify(options)} f4`, {
+      client: words,
+      dtype: '<f4',
+      shape: [40, 30, 35],
+      chunk: [20, 15, 35],
+    });
+    add(`options ${JSON.stringify(options)} image`, { client: words, dtype: 'u1', shape: [80, 60], chunk: [40, 32] });
   }
   for (const dtype of [
     'i1',
@@ -103,6 +110,7 @@ export function cases(description: FilterDescription): Case[] {
     'bigarray',
   ]) {
     add(`type ${dtype}`, { dtype });
+    add(`type ${dtype} image`, { dtype, shape: [60, 50], chunk: [30, 50] });
   }
   for (const [n, chunk] of [
     [1, 1],
@@ -121,7 +129,11 @@ export function cases(description: FilterDescription): Case[] {
   for (const data of ['zeros', 'noise'] as const) add(data, { data, shape: [20_000], chunk: [7000] });
   add('optional', { flags: 1 });
   add('optional, noise', { flags: 1, data: 'noise', dtype: 'u1' });
-  add('four dimensions', { shape: [4, 5, 6, 7], chunk: [2, 3, 4, 5] });
+  for (const dtype of ['<i4', '<f4', '<f8']) {
+    add(`four dimensions ${dtype}`, { dtype, shape: [4, 5, 6, 7], chunk: [2, 3, 4, 5] });
+    add(`five dimensions ${dtype}`, { dtype, shape: [2, 3, 4, 5, 6], chunk: [2, 2, 3, 4, 5] });
+  }
+  add('three colours', { dtype: 'u1', shape: [40, 30, 3], chunk: [20, 30, 3] });
   for (const flags of [0, 1]) {
     add(`shuffle before, flags ${flags}`, { flags, before: ['shuffle'], dtype: '<f8' });
     add(`fletcher32 after, flags ${flags}`, { flags, after: ['fletcher32'] });

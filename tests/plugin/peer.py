@@ -26,7 +26,7 @@ def dtype_of(name):
 
 
 def data_of(case):
-    """Bytes that do not depend on the machine: a slow ramp, zeros, or noise from SHA-256."""
+    """Values that do not depend on the machine: a slow ramp (of numbers, or of bytes), zeros, or noise from SHA-256."""
     import numpy as np
 
     dtype = dtype_of(case["dtype"])
@@ -38,6 +38,8 @@ def data_of(case):
     elif kind == "noise":
         blocks = (hashlib.sha256(str(i).encode()).digest() for i in range(size // 32 + 1))
         raw = b"".join(blocks)[:size]
+    elif dtype.kind in "iuf":
+        raw = (np.arange(count) // 7 % 113).astype(dtype).tobytes()
     else:
         raw = (np.arange(size, dtype="<u8") // (7 * dtype.itemsize) % 251).astype("u1").tobytes()
     if dtype.subdtype is not None:
@@ -129,6 +131,8 @@ def corrupt(job):
     answer = {}
     with h5py.File(job["file"], "r+") as file:
         for case in job["cases"]:
+            if case["name"] not in file:  # the filter is not for such data
+                continue
             dataset = file[case["name"]].id
             offset = dataset.get_chunk_info(0).chunk_offset
             mask, chunk = dataset.read_direct_chunk(offset)
@@ -198,14 +202,14 @@ def callback(job):
         libc.free(buffer)
         return n, size.value, result, same
 
-    content = bytes(i // 40 % 256 for i in range(job["bytes"]))
+    content = data_of({**job["case"], "shape": job["case"]["chunk"]}).tobytes()
     cd = job["cd"]
     answer = {"type": plugin.H5PLget_plugin_type(), "id": info.id, "version": info.version, "name": info.name.decode()}
     n, size, chunk, _ = call(0, cd, content, 0)
-    answer["encoded"] = {"n": n, "fits": n <= size, "smaller": n < len(content)}
+    answer["encoded"] = {"n": n, "fits": n <= size, "headerless": n == len(content)}
     for room in (0, 1, 100_000):
         n, size, back, _ = call(0x100, cd, chunk, room)
-        answer[f"decoded with {room} spare"] = {"same": back == content, "fits": n <= size}
+        answer[f"decoded with {room} spare"] = {"same": back == content, "whole": n == len(content), "fits": n <= size}
     n, size, _, same = call(0x100, cd, chunk[: len(chunk) // 2], 5)
     answer["truncated"] = {"n": n, "untouched": same}
     answer["strange cd"] = []
@@ -217,6 +221,15 @@ def callback(job):
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         answer["set_local without HDF5"] = prototype(info.set_local)(1, 1, 1)
     return answer
+
+
+H5T_NAMES = {  # the types of `two`, as libhdf5 exports them
+    "u1": "H5T_STD_U8LE_g",
+    "<u2": "H5T_STD_U16LE_g",
+    "<i4": "H5T_STD_I32LE_g",
+    "<f4": "H5T_IEEE_F32LE_g",
+    "<f8": "H5T_IEEE_F64LE_g",
+}
 
 
 def two(job):
@@ -233,27 +246,29 @@ def two(job):
     def variable(name):
         return hid.in_dll(h5, name)
 
-    values = np.arange(1000, dtype="<i4")
+    case = job["case"]
+    values = data_of(case)
+    rank, chunk = len(case["shape"]), case["chunk"]
     words = (ctypes.c_uint * max(len(job["client"]), 1))(*job["client"])
 
     def system(path):
         file = hid(h5.H5Fcreate(path.encode(), 2, hid(0), hid(0)))
-        space = hid(h5.H5Screate_simple(1, (ctypes.c_uint64 * 1)(1000), None))
+        space = hid(h5.H5Screate_simple(rank, (ctypes.c_uint64 * rank)(*case["shape"]), None))
         dcpl = hid(h5.H5Pcreate(variable("H5P_CLS_DATASET_CREATE_ID_g")))
-        h5.H5Pset_chunk(dcpl, 1, (ctypes.c_uint64 * 1)(300))
+        h5.H5Pset_chunk(dcpl, rank, (ctypes.c_uint64 * rank)(*chunk))
         assert h5.H5Pset_filter(dcpl, job["id"], 0, ctypes.c_size_t(len(job["client"])), words) >= 0
-        integer = variable("H5T_STD_I32LE_g")
-        dataset = hid(h5.H5Dcreate2(file, b"x", integer, space, hid(0), dcpl, hid(0)))
+        number = variable(H5T_NAMES[case["dtype"]])
+        dataset = hid(h5.H5Dcreate2(file, b"x", number, space, hid(0), dcpl, hid(0)))
         assert dataset.value >= 0, "H5Dcreate2 failed"
         data = values.ctypes.data_as(ctypes.c_void_p)
-        assert h5.H5Dwrite(dataset, integer, hid(0), hid(0), hid(0), data) >= 0, "H5Dwrite failed"
+        assert h5.H5Dwrite(dataset, number, hid(0), hid(0), hid(0), data) >= 0, "H5Dwrite failed"
         h5.H5Dclose(dataset)
         h5.H5Fclose(file)
 
     def wheel(path):
         with h5py.File(path, "w") as file:
             opts = tuple(job["client"])
-            file.create_dataset("x", data=values, chunks=(300,), compression=job["id"], compression_opts=opts)
+            file.create_dataset("x", data=values, chunks=tuple(chunk), compression=job["id"], compression_opts=opts)
 
     answer = {}
     for i, (who, work) in enumerate([("h5py", wheel), ("system", system), ("h5py", wheel), ("system", system)]):
@@ -261,7 +276,8 @@ def two(job):
         work(path)
         with h5py.File(path) as file:
             stored = file["x"].id.get_create_plist().get_filter(0)
-            answer[f"{i} {who}"] = {"same": bool((file["x"][...] == values).all()), "cd": list(stored[2])}
+            back = file["x"][...]
+            answer[f"{i} {who}"] = {"same": bool((back == values).all()), "sha256": digest(back), "cd": list(stored[2])}
     return answer
 
 
