@@ -1,6 +1,7 @@
 // Upstream sources: got by ordinary package clients, held to the hash of the tree of files used, kept in
 // $H5Z_CACHE/sources/<tree hash>. The hash is over (path, content) pairs alone, so that the place they came from - a
-// crate, an sdist, a Debian source package - does not matter.
+// crate, an sdist, a Debian source package - does not matter. Where upstream.json has edits, a copy of the tree with them
+// applied lies beside it.
 
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -24,6 +25,19 @@ export interface Place {
   readonly path: string;
 }
 
+/** A change to a fetched file before it is compiled: what cannot be had by a compiler's flag. */
+export interface Edit {
+  /** Path in the tree. */
+  readonly file: string;
+  /** Literal text, as short as can be told apart: it quotes upstream. It must occur exactly `count` times. */
+  readonly find: string;
+  readonly replace: string;
+  /** Default 1. */
+  readonly count?: number;
+  /** Why upstream's own text does not do. */
+  readonly why: string;
+}
+
 /** upstreams/<name>/upstream.json. */
 export interface Upstream {
   readonly name: string;
@@ -38,6 +52,8 @@ export interface Upstream {
   readonly tree: string;
   /** Tried in this order; a place whose client is missing comes last. */
   readonly from: readonly Place[];
+  /** Applied one after another to a copy of the tree, which is what is compiled. */
+  readonly edits?: readonly Edit[];
 }
 
 function globToRegExp(glob: string): RegExp {
@@ -172,8 +188,50 @@ const wrongHash = (upstream: Upstream, where: string, found: string): FarmError 
       'Either the place was changed or the pin is wrong: compare the files before changing the pin.',
   );
 
-/** The upstream's verified tree: a folder that holds exactly the files used. Fetches when it is not in the cache. */
+/** The bytes of a file as one character each, so that text in any encoding is found and kept. */
+const bytesOf = (text: string): string => Buffer.from(text).toString('latin1');
+
+async function applyEdits(upstream: Upstream, folder: string): Promise<void> {
+  for (const { file, find, replace, count = 1 } of upstream.edits ?? []) {
+    const path = join(folder, file);
+    const text = await readFile(path, 'latin1').catch(() => undefined);
+    const where = `upstreams/${upstream.name}/upstream.json edits ${file} of ${upstream.name} ${upstream.version}`;
+    if (text === undefined) throw new FarmError(`${where}, which its tree has not. Repair the edit's "file".`);
+    const parts = text.split(bytesOf(find));
+    if (find === '' || parts.length !== count + 1)
+      throw new FarmError(
+        `${where}: ${JSON.stringify(find)} occurs ${find === '' ? 'anywhere' : `${parts.length - 1} times`}, not ${count}. ` +
+          'Upstream has changed, or an edit before it: read the file and write the edit anew.',
+      );
+    await writeFile(path, parts.join(bytesOf(replace)), 'latin1');
+  }
+}
+
+/** The tree with its edits applied, in a folder named by both, beside a file with its hash. */
+async function ensureEdited(upstream: Upstream, tree: string, sources: string): Promise<string> {
+  const edits = createHash('sha256').update(JSON.stringify(upstream.edits));
+  const folder = join(sources, `${upstream.tree}-${edits.digest('hex').slice(0, 16)}`);
+  await installOnce(folder, async (temporary) => {
+    await cp(tree, temporary, { recursive: true });
+    await applyEdits(upstream, temporary);
+    await writeFile(`${folder}.sha256`, await treeHash(temporary, ['**']));
+  });
+  const found = await treeHash(folder, ['**']);
+  if (found !== (await readFile(`${folder}.sha256`, 'utf8').catch(() => '')))
+    throw new FarmError(`${folder} was changed since it was made. Delete it and build again.`);
+  return folder;
+}
+
+/**
+ * The folder to compile: the upstream's verified tree, exactly the files used, with its edits if it has any. Fetches when
+ * it is not in the cache.
+ */
 export async function ensureSource(upstream: Upstream, sources = SOURCES): Promise<string> {
+  const tree = await ensureTree(upstream, sources);
+  return (upstream.edits ?? []).length === 0 ? tree : ensureEdited(upstream, tree, sources);
+}
+
+async function ensureTree(upstream: Upstream, sources: string): Promise<string> {
   if (!/^[0-9a-f]{64}$/.test(upstream.tree))
     throw new FarmError(
       `upstreams/${upstream.name}/upstream.json: tree is not a SHA-256 in hexadecimal. Repair the file.`,

@@ -95,6 +95,39 @@ describe('upstream sources', () => {
     expect(message).toContain(await treeHash(folder, ['**']));
   });
 
+  test('edits are applied to a copy of the tree, and the tree stays', async () => {
+    place('pypi', { ...FILES, 'src/a.c': 'int a; /* caf\u00e9 */\nint b = exit(1);\nint c = exit(2);\n' });
+    const tree = await treeHash(join(cache, 'downloads/pypi-toy-1.0.0'), toy(TREE, 'pypi').files);
+    const why = 'a filter never ends the process';
+    const edits = [
+      { file: 'src/a.c', find: 'exit(', replace: 'fail(', count: 2, why },
+      { file: 'src/a.c', find: 'é */\nint b', replace: 'é, twice é */\nlong b', why },
+    ];
+    const folder = await ensure({ ...toy(tree, 'pypi'), edits });
+    expect(folder).toMatch(new RegExp(`/sources/${tree}-[0-9a-f]{16}$`));
+    expect(readFileSync(join(folder, 'src/a.c'), 'utf8')).toBe(
+      'int a; /* café, twice é */\nlong b = fail(1);\nint c = fail(2);\n',
+    );
+    expect(await ensure({ ...toy(tree, 'pypi'), edits })).toBe(folder);
+    expect(await ensure(toy(tree, 'pypi'))).toBe(join(cache, 'sources', tree));
+    expect(await ensure({ ...toy(tree, 'pypi'), edits: edits.slice(1) })).not.toBe(folder);
+    writeFileSync(join(folder, 'LICENSE'), 'other\n');
+    expect(await ensure({ ...toy(tree, 'pypi'), edits })).toMatch(/^refused: .* was changed/);
+  });
+
+  test.each([
+    ['twice where it occurs once', 'src/a.c', 'int a', 2, /occurs 1 times, not 2/],
+    ['absent', 'src/a.c', 'int b', 1, /occurs 0 times, not 1/],
+    ['empty', 'src/a.c', '', 1, /not 1/],
+    ['in no file of the tree', 'src/b.c', 'int a', 1, /which its tree has not/],
+  ])('an edit whose text is %s is refused', async (_, file, find, count, message) => {
+    place('pypi', FILES);
+    const tree = await treeHash(join(cache, 'downloads/pypi-toy-1.0.0'), toy(TREE, 'pypi').files);
+    const edits = [{ file, find, count, replace: 'x', why: 'to see it refused' }];
+    expect(await ensure({ ...toy(tree, 'pypi'), edits })).toMatch(message);
+    expect(readdirSync(join(cache, 'sources'))).toEqual([tree]);
+  });
+
   test('without a network and without the package, the message says what to run', async () => {
     expect(await ensure(toy(TREE, 'cargo'))).toMatch(
       /H5Z_OFFLINE is set and cargo package toy 1\.0\.0 .*\.\/farm fetch/,
@@ -110,6 +143,7 @@ describe('upstream sources', () => {
       expect(upstream.tree).toMatch(/^[0-9a-f]{64}$/);
       expect(upstream.licenceFiles.length).toBeGreaterThan(0);
       expect(upstream.from.length).toBeGreaterThan(0);
+      for (const edit of upstream.edits ?? []) expect(edit.why).not.toBe('');
     }
   });
 });
