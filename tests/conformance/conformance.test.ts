@@ -408,7 +408,9 @@ for (const filter of filters) {
           .map((entry) => entry.name)
           .sort();
       const isEmscripten = (name: string) =>
-        /^(_initialize|__indirect_function_table|_?emscripten_stack_(restore|alloc|get_current|get_free))$/.test(name);
+        /^(_initialize|__trap|__indirect_function_table|_?emscripten_stack_(restore|alloc|get_current|get_free))$/.test(
+          name,
+        );
       const DECODER = [
         'h5z_alloc',
         'h5z_decode',

@@ -12,7 +12,7 @@
 #   fuzz         h5z-fuzz-zstd               fuzz/fuzz.c: a libFuzzer program, by a clang that has it, with sanitizers
 #
 # Arguments:
-#   SOURCES   C files of the filter, relative to its folder
+#   SOURCES   C and C++ files of the filter, relative to its folder.
 #   UPSTREAM  names of upstreams; each is a target h5z_upstream_<name> made by upstreams/<name>/CMakeLists.txt
 #   LIB       C of our own that several filters share: folders in packages/abi/lib, included as <transpose/transpose.h>
 #   SIMD      per-file flags for run-time dispatch: SIMD <processor regex> <file> <flags...>; may be repeated. The file is
@@ -26,6 +26,9 @@ cmake_path(NORMAL_PATH H5Z_ABI_DIR)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Same chunk, same numbers, on every processor and in WebAssembly: a product and a sum stay two roundings.
+add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 # zig keeps the frame pointer unless told otherwise: one register less for decoders' inner loops.
 add_compile_options(-fomit-frame-pointer -fvisibility=hidden -ffunction-sections -fdata-sections -g0
   "-ffile-prefix-map=${H5Z_ABI_DIR}=abi" "-ffile-prefix-map=${H5Z_FILTER_DIR}=filter" "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build")
@@ -35,9 +38,11 @@ if(EMSCRIPTEN AND H5Z_WASM_SIMD)
 endif()
 if(EMSCRIPTEN)
   set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
+  # C++ exceptions and longjmp as WebAssembly's own instructions: no host, no JavaScript takes part.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fwasm-exceptions> $<$<COMPILE_LANGUAGE:C,CXX>:-sSUPPORT_LONGJMP=wasm>)
+  add_link_options(-sSUPPORT_LONGJMP=wasm $<$<LINK_LANGUAGE:CXX>:-fwasm-exceptions>)
   if("h5wasm" IN_LIST H5Z_KINDS)
-    # memcpy and memset as one instruction: h5wasm_plugin.c defines the functions by them.
-    add_compile_options(-fPIC -mbulk-memory)
+    include(${CMAKE_CURRENT_LIST_DIR}/H5wasmRuntime.cmake)
   endif()
 endif()
 
@@ -99,6 +104,7 @@ function(h5z_add_filter name)
 
   foreach(kind IN LISTS H5Z_KINDS)
     set(target h5z_${name}_${kind})
+    set(runtime)
     if(kind STREQUAL "native")
       add_library(${target} SHARED ${sources} ${H5Z_ABI_DIR}/src/error.c ${H5Z_ABI_DIR}/src/hdf5_plugin.c)
       target_compile_definitions(${target} PRIVATE H5Z_BUILD_NATIVE)
@@ -116,6 +122,10 @@ function(h5z_add_filter name)
           "-Wl,--version-script=${H5Z_ABI_DIR}/cmake/exports.map")
         set_target_properties(${target} PROPERTIES LINK_DEPENDS ${H5Z_ABI_DIR}/cmake/exports.map)
         target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+          # The system's compiler; zig always links its libc++ statically.
+          target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
+        endif()
       endif()
     elseif(kind STREQUAL "fuzz")
       add_executable(${target} ${sources} ${H5Z_ABI_DIR}/src/error.c ${H5Z_ABI_DIR}/fuzz/fuzz.c)
@@ -127,6 +137,7 @@ function(h5z_add_filter name)
         RUNTIME_OUTPUT_DIRECTORY ${H5Z_OUTPUT_DIR})
       target_link_options(${target} PRIVATE -O3 -fPIC -sSIDE_MODULE=2 -sWASM_BIGINT
         -sEXPORTED_FUNCTIONS=_H5PLget_plugin_type,_H5PLget_plugin_info)
+      set(runtime h5z_h5wasm_runtime)
     else()
       add_executable(${target} ${sources} ${H5Z_ABI_DIR}/src/error.c ${H5Z_ABI_DIR}/src/wasm.c)
       set(output ${name})
@@ -147,5 +158,6 @@ function(h5z_add_filter name)
     foreach(upstream IN LISTS arg_UPSTREAM)
       target_link_libraries(${target} PRIVATE h5z_upstream_${upstream})
     endforeach()
+    target_link_libraries(${target} PRIVATE ${runtime})
   endforeach()
 endfunction()

@@ -3,7 +3,8 @@
  * A side module shares the main module's memory and may import its exports, and h5wasm exports little: a function it
  * lacks becomes a stub that aborts when called. So this file imports malloc, calloc, realloc and free (buffers are
  * freed by the main module's libhdf5), declares every H5 function weak, which leaves 0 where this h5wasm has none,
- * and brings the memory functions of libc itself. Everything but the two H5PL symbols is hidden: Emscripten puts the
+ * and brings the memory functions of libc itself; what else of libc a codec calls comes from Emscripten's archive, inside
+ * the module as well (cmake/H5wasmRuntime.cmake). Everything but the two H5PL symbols is hidden: Emscripten puts the
  * exports of all side modules into one table, and two that share a name would meet.
  *
  *     h5wasm 0.8 and 0.10 export of H5_SYMBOLS: H5Pget_filter_by_id2 H5Pmodify_filter H5Pget_chunk H5Pfill_value_defined
@@ -92,8 +93,16 @@ HIDDEN int strcmp(const char *a, const char *b) {
   return (unsigned char)*a - (unsigned char)*b;
 }
 
-HIDDEN _Noreturn void abort(void) { __builtin_trap(); }
-HIDDEN _Noreturn void __assert_fail(const char *expr, const char *file, int line, const char *func) {
-  (void)expr, (void)file, (void)line, (void)func;
-  __builtin_trap();
+/* musl's own name for it. */
+HIDDEN void *__libc_calloc(size_t n, size_t size) { return calloc(n, size); }
+
+/* WebAssembly loads and stores at any address: malloc's 16 bytes do for every alignment, and its free frees them. */
+HIDDEN void *aligned_alloc(size_t align, size_t size) { return (void)align, malloc(size); }
+HIDDEN void *memalign(size_t align, size_t size) { return (void)align, malloc(size); }
+HIDDEN int posix_memalign(void **out, size_t align, size_t size) {
+  void *p = ((void)align, malloc(size));
+  if (p) *out = p;
+  return p ? 0 : 12; /* ENOMEM */
 }
+
+#include "wasi.h"

@@ -17,6 +17,8 @@
  */
 #include <h5z/filter.h>
 
+#include "wasi.h"
+
 #define H5Z_WASM_EXPORT(name) __attribute__((export_name(#name), used))
 
 /* ---- the allocator -------------------------------------------------------------------------------------------- */
@@ -105,8 +107,20 @@ int posix_memalign(void **out, size_t align, size_t size) {
 }
 size_t malloc_usable_size(void *p) { return p ? header_of(p)->size : 0; }
 
-H5Z_WASM_EXPORT(h5z_alloc) void *h5z_wasm_alloc(size_t size) { return malloc(size); }
-H5Z_WASM_EXPORT(h5z_reset) void h5z_wasm_reset(void) { top_ = 0; }
+static uintptr_t floor_; /* what constructors of static C++ objects allocated lies below, and stays */
+
+static void note_floor(void) {
+  if (floor_ == 0) floor_ = top();
+}
+
+H5Z_WASM_EXPORT(h5z_alloc) void *h5z_wasm_alloc(size_t size) {
+  note_floor();
+  return malloc(size);
+}
+H5Z_WASM_EXPORT(h5z_reset) void h5z_wasm_reset(void) {
+  note_floor();
+  top_ = floor_;
+}
 
 /* ---- the filter ----------------------------------------------------------------------------------------------- */
 
@@ -189,50 +203,3 @@ double h5z_wasm_derive(const uint32_t *client, size_t nclient, const h5z_dataset
   return (double)nclient;
 }
 #endif
-
-/* ---- what libc would ask of a host ---------------------------------------------------------------------------- */
-/* Emscripten's libc reaches its host through these; defined here they need no import, and where nothing calls them
- * the linker drops them. There is nothing to write to, no clock and nowhere to exit to. */
-
-#define WASI_BADF 8
-#define WASI_NOSYS 52
-
-void emscripten_notify_memory_growth(size_t index) { (void)index; }
-
-_Noreturn void abort(void) { __builtin_trap(); }
-_Noreturn void __assert_fail(const char *expr, const char *file, int line, const char *func) {
-  (void)expr, (void)file, (void)line, (void)func;
-  __builtin_trap();
-}
-_Noreturn void __wasi_proc_exit(uint32_t status) {
-  (void)status;
-  __builtin_trap();
-}
-uint16_t __wasi_fd_close(int fd) {
-  (void)fd;
-  return WASI_BADF;
-}
-uint16_t __wasi_fd_write(int fd, const void *iov, size_t n, size_t *written) {
-  (void)fd, (void)iov, (void)n, (void)written;
-  return WASI_BADF;
-}
-uint16_t __wasi_fd_read(int fd, const void *iov, size_t n, size_t *read) {
-  (void)fd, (void)iov, (void)n, (void)read;
-  return WASI_BADF;
-}
-uint16_t __wasi_fd_seek(int fd, int64_t offset, uint8_t whence, uint64_t *at) {
-  (void)fd, (void)offset, (void)whence, (void)at;
-  return WASI_BADF;
-}
-uint16_t __wasi_environ_sizes_get(size_t *count, size_t *bytes) {
-  *count = 0, *bytes = 0;
-  return 0;
-}
-uint16_t __wasi_environ_get(uint8_t **list, uint8_t *bytes) {
-  (void)list, (void)bytes;
-  return 0;
-}
-uint16_t __wasi_clock_time_get(uint32_t clock, uint64_t precision, uint64_t *time) {
-  (void)clock, (void)precision, (void)time;
-  return WASI_NOSYS;
-}

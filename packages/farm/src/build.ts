@@ -10,6 +10,7 @@ import { type Filter, readFilters, selectFilters } from './filters.ts';
 import { kept } from './kept.ts';
 import { FarmError, say, step } from './log.ts';
 import { buildDir, ROOT } from './paths.ts';
+import { ensureSideRuntime } from './side-runtime.ts';
 import { ensureSource, readUpstream, type Upstream, upstreamsOf } from './sources.ts';
 import {
   CROSS,
@@ -131,12 +132,22 @@ function identity(filter: Filter, upstreams: readonly Upstream[]): string {
   return ['/* Written by ./farm from filter.json and package.json. */', ...lines, ''].join('\n');
 }
 
+/** Whether C++ takes part: its compilers and runtimes cost minutes that a filter in C does not pay. */
+async function usesCxx(filter: Filter, upstreams: readonly Upstream[]): Promise<boolean> {
+  const folders = [filter.dir, ...upstreams.map(({ name }) => join(ROOT, 'upstreams', name))];
+  const texts = await Promise.all(folders.map((folder) => readFile(join(folder, 'CMakeLists.txt'), 'utf8')));
+  return texts.some((text) => /\.(cc|cpp|cxx)\b/.test(text));
+}
+
 /** What packages/abi/cmake must be told to build `kinds` of a filter into `tree`, beside the toolchain. */
 async function filterFlags(filter: Filter, kinds: readonly string[], tree: string, simd = false): Promise<string[]> {
   const upstreams = await upstreamsOf(filter);
   const identityFile = `${tree}-identity.h`;
   await writeIfChanged(identityFile, identity(filter, upstreams));
+  const cxx = await usesCxx(filter, upstreams);
   return [
+    `-DH5Z_LANGUAGES=${cxx ? 'C;CXX' : 'C'}`,
+    ...(kinds.includes('h5wasm') ? [`-DH5Z_SIDE_RUNTIME=${await ensureSideRuntime()}`] : []),
     ...(await sourceFlags(upstreams)),
     `-DH5Z_FILTER_DIR=${filter.dir}`,
     `-DH5Z_KINDS=${kinds.join(';')}`,
@@ -147,7 +158,8 @@ async function filterFlags(filter: Filter, kinds: readonly string[], tree: strin
   ];
 }
 
-async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
+/** Builds one target of a filter, wherever its folder lies; returns the folder that holds the finished files. */
+export async function buildTarget(filter: Filter, plan: TargetPlan): Promise<string> {
   const tree = buildDir(filter.name, plan.target);
   const { wasm, h5wasm } = filter.description.variants;
   const simd = (plan.target === 'wasm' && wasm?.simd === true) || (plan.target === 'h5wasm' && h5wasm?.simd === true);
@@ -155,8 +167,13 @@ async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
     ...(await toolchainFlags(plan.toolchain, plan.target)),
     ...(await filterFlags(filter, plan.kinds, tree, simd)),
   ]);
+  return join(tree, 'out');
+}
+
+async function buildFilter(filter: Filter, plan: TargetPlan): Promise<void> {
+  const out = await buildTarget(filter, plan);
   for (const output of plan.outputs)
-    await place(join(tree, 'out', output.split('/').at(-1) as string), join(filter.dir, output));
+    await place(join(out, output.split('/').at(-1) as string), join(filter.dir, output));
 }
 
 /** Builds the filter and packages/abi/fuzz into one libFuzzer program with sanitizers; returns its path. */
@@ -166,7 +183,9 @@ export async function buildFuzzer(filter: Filter, clang: string): Promise<string
   await cmakeBuild(join(ROOT, 'packages/abi/cmake'), tree, [
     `-DCMAKE_C_COMPILER=${clang}`,
     `-DCMAKE_ASM_COMPILER=${clang}`,
+    `-DCMAKE_CXX_COMPILER=${clang.replace(/clang(?=[^/]*$)/, 'clang++')}`,
     `-DCMAKE_C_FLAGS=${sanitizers} -fno-omit-frame-pointer`,
+    `-DCMAKE_CXX_FLAGS=${sanitizers} -fno-omit-frame-pointer`,
     ...(await filterFlags(filter, ['fuzz'], tree)),
   ]);
   return join(tree, 'out', `h5z-fuzz-${filter.name}`);
@@ -187,10 +206,23 @@ async function buildPackage(plan: PackagePlan): Promise<void> {
     ]);
     return out;
   };
-  const from =
-    plan.toolchain === 'emscripten'
-      ? await kept(plan, `emscripten ${(await ensureEmscripten()).version}`, compile)
-      : await compile();
+  const keep = async (): Promise<string> =>
+    kept(
+      {
+        name: plan.package,
+        inputs: [
+          `packages/${plan.package}/CMakeLists.txt`,
+          `packages/${plan.package}/c`,
+          ...plan.upstreams.map((name) => `upstreams/${name}`),
+          `toolchains/${plan.toolchain}`,
+          'packages/farm/src/build.ts',
+        ],
+        compiler: `emscripten ${(await ensureEmscripten()).version}`,
+        outputs: plan.outputs.map((output) => output.split('/').at(-1) as string),
+      },
+      compile,
+    );
+  const from = plan.toolchain === 'emscripten' ? await keep() : await compile();
   for (const output of plan.outputs) {
     // A CMakeLists.txt that is also built by others may set its own place; else the file is in out/.
     const built = join(from, output.split('/').at(-1) as string);
@@ -304,11 +336,11 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
   const uses = (toolchain: Toolchain): boolean => wanted.some(({ plan }) => plan.toolchain === toolchain);
   const upstreams = new Map<string, Upstream>();
   for (const filter of filters)
-    for (const upstream of await upstreamsOf(filter)) upstreams.set(upstream.tree, upstream);
+    for (const upstream of await upstreamsOf(filter)) upstreams.set(`${upstream.name} ${upstream.tree}`, upstream);
   for (const plan of everything ? allPackagePlans() : [])
     for (const name of targets.includes(plan.target) ? plan.upstreams : []) {
       const upstream = await readUpstream(name);
-      upstreams.set(upstream.tree, upstream);
+      upstreams.set(`${upstream.name} ${upstream.tree}`, upstream);
     }
   // Side by side: some wait for the network, some unpack.
   const [emscripten] = await Promise.all([

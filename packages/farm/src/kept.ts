@@ -2,23 +2,34 @@
 // same machine takes it instead of compiling libhdf5 again. Nx's own cache lies in the clone.
 
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, installOnce } from './exec.ts';
 import { CACHE, ROOT } from './paths.ts';
-import type { PackagePlan } from './targets.ts';
 
-/** SHA-256 over the names and contents of the plan's own C, its upstreams' folders and pins, and `more`. */
-async function inputsHash(plan: PackagePlan, more: string): Promise<string> {
-  const folder = join(ROOT, 'packages', plan.package);
-  const files = [join(folder, 'CMakeLists.txt'), join(ROOT, 'packages/farm/src/build.ts')];
-  const folders = [join(folder, 'c'), ...plan.upstreams.map((name) => join(ROOT, 'upstreams', name))];
-  folders.push(join(ROOT, 'toolchains', plan.toolchain));
-  for (const place of folders) {
+export interface Keep {
+  readonly name: string;
+  /** Files and folders, relative to the repository, whose contents go in. */
+  readonly inputs: readonly string[];
+  /** What else goes in: the compiler's name and version. */
+  readonly compiler: string;
+  /** Names of the files to keep. */
+  readonly outputs: readonly string[];
+}
+
+/** SHA-256 over the names and contents of everything that goes in. */
+async function inputsHash({ inputs, compiler }: Keep): Promise<string> {
+  const files: string[] = [];
+  for (const input of inputs) {
+    const place = join(ROOT, input);
+    if ((await stat(place)).isFile()) {
+      files.push(place);
+      continue;
+    }
     const entries = await readdir(place, { recursive: true, withFileTypes: true });
     files.push(...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)));
   }
-  const hash = createHash('sha256').update(more);
+  const hash = createHash('sha256').update(compiler);
   for (const file of files.sort()) {
     const content = createHash('sha256').update(await readFile(file));
     hash.update(`${content.digest('hex')}  ${file.slice(ROOT.length)}\n`);
@@ -27,19 +38,20 @@ async function inputsHash(plan: PackagePlan, more: string): Promise<string> {
 }
 
 /**
- * A folder in the cache that holds the plan's outputs by their file names: from before, or after `build`, which returns
- * where it left them. `compiler` names the compiler and its version.
+ * A folder in the cache that holds the outputs: from before, or after `build`, which is given a folder to work in and
+ * returns where it left them.
  */
-export async function kept(plan: PackagePlan, compiler: string, build: () => Promise<string>): Promise<string> {
-  const key = await inputsHash(plan, compiler);
-  const folder = join(CACHE, 'built', `${plan.package}-${key}`);
+export async function kept(keep: Keep, build: (work: string) => Promise<string>): Promise<string> {
+  const folder = join(CACHE, 'built', `${keep.name}-${await inputsHash(keep)}`);
   if (await exists(folder)) return folder;
   return installOnce(folder, async (temporary) => {
-    const from = await build();
-    await mkdir(temporary, { recursive: true });
-    for (const output of plan.outputs) {
-      const name = output.split('/').at(-1) as string;
-      await copyFile(join(from, name), join(temporary, name));
+    const work = `${temporary}.work`;
+    try {
+      const from = await build(work);
+      await mkdir(temporary, { recursive: true });
+      for (const name of keep.outputs) await copyFile(join(from, name), join(temporary, name));
+    } finally {
+      await rm(work, { recursive: true, force: true });
     }
   });
 }
