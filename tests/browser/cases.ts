@@ -51,10 +51,10 @@ function fromCorpus(filter: Filter): Chunk | undefined {
 function fromGolden(filter: Filter): Chunk {
   const folder = join(filter.folder, 'golden');
   const { cases } = readJson(join(folder, 'index.json')) as {
-    cases: { file: string; cdValues: number[]; size: number; sha256: string }[];
+    cases: { file: string; cdValues: number[]; size: number; sha256?: string }[];
   };
-  const largest = cases.toSorted((a, b) => b.size - a.size)[0];
-  if (!largest) throw new Error(`${folder} has no cases`);
+  const largest = cases.toSorted((a, b) => b.size - a.size).find((one) => one.sha256 !== undefined);
+  if (largest?.sha256 === undefined) throw new Error(`${folder} has no cases`);
   const { file, cdValues, size, sha256 } = largest;
   return { from: file, cdValues, chunk: readFileSync(join(folder, file)).toString('base64'), size, sha256 };
 }

@@ -4,7 +4,7 @@
 
 Prints JSON: file, dataset, cdValues (stored), chunk (base64, as it lies in the file), size and sha256 of what hdf5plugin
 decodes it to, in the file's own byte order. Exit status 3 when the corpus has no dataset with this filter alone whose
-first chunk is whole.
+first chunk is whole, or hdf5plugin lacks the filter.
 """
 import base64
 import hashlib
@@ -18,7 +18,7 @@ import hdf5plugin  # noqa: F401  registers the peer's plugins
 
 def main(corpus, filter_id):
     for file in json.loads((corpus / "corpus.json").read_text())["files"]:
-        for dataset in file["datasets"]:
+        for dataset in file["datasets"] if h5py.h5z.filter_avail(filter_id) else []:
             if [f["id"] for f in dataset.get("filters", [])] != [filter_id] or "sha256" not in dataset:
                 continue
             found = first_chunk(corpus / file["file"], dataset["path"])

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { extname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import type { FilterDescription } from '@h5z/core';
 import { build as esbuild } from 'esbuild';
 import { build as vite } from 'vite';
 
@@ -32,6 +33,9 @@ export interface Filter {
   readonly id: number;
   readonly folder: string;
   readonly package: string;
+  readonly lossy: boolean;
+  /** Has a side module for h5wasm. */
+  readonly h5wasm: boolean;
 }
 
 /** Every filter of the repository. */
@@ -40,8 +44,9 @@ export function filters(): Filter[] {
     .map((name) => join(ROOT, 'filters', name))
     .filter((folder) => existsSync(join(folder, 'filter.json')))
     .map((folder) => {
-      const { name, id } = readJson(join(folder, 'filter.json')) as { name: string; id: number };
-      return { name, id, folder, package: (readJson(join(folder, 'package.json')) as { name: string }).name };
+      const { name, id, lossy, variants } = readJson(join(folder, 'filter.json')) as FilterDescription;
+      const { name: own } = readJson(join(folder, 'package.json')) as { name: string };
+      return { name, id, folder, package: own, lossy, h5wasm: variants.h5wasm !== undefined };
     });
 }
 
