@@ -53,6 +53,28 @@ def h5_chunk(filter_id: int, client: list[int], data: bytes, elem: int) -> tuple
     return chunk, list(stored)
 
 
+def library_chunk(array: np.ndarray, set_filter, dtype=None, fill=None) -> tuple[bytes, list[int], bytes]:
+    """The chunk, the stored cd_values and the bytes read back of a one-chunk dataset, for filters that need to know what the
+    elements are. `set_filter` gets the creation property list (h5py.h5p.PropDCID); `dtype`, when NumPy has no such type, is
+    HDF5's type (h5py.h5t.TypeID); `fill` an array of one element."""
+    stored_type = dtype or h5py.h5t.py_create(array.dtype)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(array.shape)
+    if fill is not None:
+        plist.set_fill_value(fill)
+    set_filter(plist)
+    with h5py.File(io.BytesIO(), "w") as file:
+        space = h5py.h5s.create_simple(array.shape)
+        dataset = h5py.h5d.create(file.id, b"x", stored_type, space, plist)
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(array))
+        file.flush()
+        mask, chunk = dataset.read_direct_chunk((0,) * array.ndim)
+        assert mask == 0, "the filter was skipped"
+        raw = np.empty(array.size * stored_type.get_size(), np.uint8)  # in the stored type: no conversion
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, raw, mtype=stored_type)
+        return chunk, list(dataset.get_create_plist().get_filter(0)[2]), raw.tobytes()
+
+
 class Golden:
     """Collects cases and writes them beside the calling make.py."""
 
@@ -88,6 +110,15 @@ class Golden:
         chunk, stored = h5_chunk(self.filter["id"], client, data, elem)
         command = f"create_dataset(dtype='V{elem}', compression={self.filter['id']}, compression_opts={tuple(client)}); read_direct_chunk"
         return self.add(name, chunk, stored, data, HDF5PLUGIN, command, note, elem)
+
+    def library(self, name: str, array: np.ndarray, set_filter, command: str, note: str = "", **options) -> bytes:
+        """A chunk made by one of libhdf5's own filters; `command` says what `set_filter` calls."""
+        chunk, stored, data = library_chunk(array, set_filter, **options)
+        made = {"tool": "libhdf5", "version": f"{h5py.version.hdf5_version} (h5py {h5py.__version__})"}
+        elem = len(data) // array.size
+        what = options.get("dtype") and f"{elem}-byte type" or array.dtype.str
+        return self.add(name, chunk, stored, data, made, f"H5Dcreate({what}, {list(array.shape)}), {command}; read_direct_chunk",
+                        note, elem)
 
     def refuse(self, name: str, chunk: bytes, cd_values: list[int], error: str, size: int, note: str) -> None:
         """A chunk that must fail with `error` when decoded into `size` bytes."""
