@@ -13,6 +13,7 @@ import {
   isH5zError,
   type LoadedStage,
   type Parameter,
+  toClientValues,
 } from '../../packages/core/dist/index.js';
 import { type FilterUnderTest, filters } from './filters.ts';
 import {
@@ -202,8 +203,14 @@ for (const filter of filters) {
       }
       const client = description.restore ? source.restore(stored) : undefined;
       const words = fromStoredValues(description, stored, client);
+      // A filter that packs its parameters may tell them in other words, as long as these mean the same.
+      const meant = () => {
+        const options = description.parameters.flatMap(({ name }) => (name in words ? [[name, words[name]]] : []));
+        return source.derive(toClientValues(description, Object.fromEntries(options)), dataset(element, chunk));
+      };
       for (const [option, value] of Object.entries(mode.options)) {
-        if (words[option] !== value) throw fail(`stored values read ${option} = ${words[option]}, not ${value}`);
+        if (words[option] === value || (description.restore && String(meant()) === String(stored))) continue;
+        throw fail(`stored values read ${option} = ${words[option]}, not ${value}`);
       }
       const exact = guarded(encoded.length);
       const tight = outcome(() => source.encodeInto(data, exact.out, { cdValues: stored }), `${label}: encodeInto`);
@@ -450,36 +457,39 @@ describe('pipelines of all filters', () => {
   };
   const element = ELEMENTS[0] as Element;
 
-  test.each(['native', 'wasm'] as const)('%s: any order, any mask, decodes what was encoded', async (variant) => {
-    const lossless = filters.filter(({ description }) => !description.lossy);
-    const codecs = await Promise.all(lossless.map((filter) => stages(variant, filter)));
-    fc.assert(
-      fc.property(
-        fc.array(fc.nat({ max: codecs.length - 1 }), { maxLength: 6 }),
-        fc.nat({ max: 63 }),
-        fc.uint8Array({ minLength: 1, maxLength: 3000 }),
-        (choice, mask, data) => {
-          const all: LoadedStage[] = choice.flatMap((i) => {
-            const codec = codecs[i] as Codec;
-            const modes = modesOf((lossless[i] as FilterUnderTest).description);
-            const stored: Uint32Array[] = [];
-            const derived = outcome(() => {
-              stored.push(codec.derive((modes[0] as Mode).client, dataset(element, [data.length])));
-              return 0;
-            }, codec.name);
-            if ('code' in derived && !isRefusal(derived.code)) throw new Error(`${codec.name}: ${derived.code}`);
-            return stored.map((cdValues) => ({ id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec }));
-          });
-          // Encode without the masked stages, decode with all of them and the mask.
-          const ran = all.map((stage, i) => ({ stage, i })).filter(({ i }) => ((mask >> i) & 1) === 0);
-          const encoded = createPipeline(ran.map(({ stage }) => stage)).encode(data);
-          let filterMask = mask & ((1 << all.length) - 1);
-          for (const [at, { i }] of ran.entries()) if ((encoded.filterMask >> at) & 1) filterMask |= 1 << i;
-          const decoded = createPipeline(all).decode(encoded.data, { filterMask, size: data.length });
-          expect(same(decoded, data)).toBe(true);
-        },
-      ),
-      { numRuns: 60, seed: 20261123 },
-    );
-  });
+  const lossless = filters.filter(({ description }) => !description.lossy);
+  test.runIf(lossless.length > 0).each(['native', 'wasm'] as const)(
+    '%s: any order, any mask, decodes what was encoded',
+    async (variant) => {
+      const codecs = await Promise.all(lossless.map((filter) => stages(variant, filter)));
+      fc.assert(
+        fc.property(
+          fc.array(fc.nat({ max: codecs.length - 1 }), { maxLength: 6 }),
+          fc.nat({ max: 63 }),
+          fc.uint8Array({ minLength: 1, maxLength: 3000 }),
+          (choice, mask, data) => {
+            const all: LoadedStage[] = choice.flatMap((i) => {
+              const codec = codecs[i] as Codec;
+              const modes = modesOf((lossless[i] as FilterUnderTest).description);
+              const stored: Uint32Array[] = [];
+              const derived = outcome(() => {
+                stored.push(codec.derive((modes[0] as Mode).client, dataset(element, [data.length])));
+                return 0;
+              }, codec.name);
+              if ('code' in derived && !isRefusal(derived.code)) throw new Error(`${codec.name}: ${derived.code}`);
+              return stored.map((cdValues) => ({ id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec }));
+            });
+            // Encode without the masked stages, decode with all of them and the mask.
+            const ran = all.map((stage, i) => ({ stage, i })).filter(({ i }) => ((mask >> i) & 1) === 0);
+            const encoded = createPipeline(ran.map(({ stage }) => stage)).encode(data);
+            let filterMask = mask & ((1 << all.length) - 1);
+            for (const [at, { i }] of ran.entries()) if ((encoded.filterMask >> at) & 1) filterMask |= 1 << i;
+            const decoded = createPipeline(all).decode(encoded.data, { filterMask, size: data.length });
+            expect(same(decoded, data)).toBe(true);
+          },
+        ),
+        { numRuns: 60, seed: 20261123 },
+      );
+    },
+  );
 });

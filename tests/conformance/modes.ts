@@ -35,7 +35,8 @@ export function modesOf(description: FilterDescription): Mode[] {
   };
   add({});
   for (const corner of corners) {
-    const base = { ...corner, ...Object.fromEntries(numbers.filter(isRequired).map((p) => [p.name, samples(p)[0]])) };
+    const required = numbers.filter((parameter) => isRequired(parameter) && applies(parameter, corner));
+    const base = { ...corner, ...Object.fromEntries(required.map((p) => [p.name, samples(p)[0]])) };
     add(base);
     for (const parameter of numbers) for (const value of samples(parameter)) add({ ...base, [parameter.name]: value });
   }
@@ -55,6 +56,13 @@ function modeOf(description: FilterDescription, options: Record<string, unknown>
   } catch {
     return undefined;
   }
+}
+
+/** Whether the choices made so far are those that a parameter is for. */
+function applies({ when = {} }: Parameter, chosen: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(when).every(
+    ([name, wanted]) => !(name in chosen) || [wanted].flat().includes(chosen[name] as never),
+  );
 }
 
 function isRequired(parameter: Parameter): boolean {

@@ -12,7 +12,14 @@ const LARGEST = 100_000;
 
 export function modesOf({ description }: FilterPackage): Mode[] {
   const modes = new Map<string, Mode>();
-  const add = (options: Record<string, unknown>) => {
+  const add = (given: Record<string, unknown>) => {
+    const options = { ...given };
+    for (const { name, default: usual, when, minimum, exclusiveMinimum } of description.parameters) {
+      const applies = Object.entries(when ?? {}).every(([other, wanted]) =>
+        [wanted].flat().includes(options[other] as never),
+      );
+      if (usual === undefined && applies) options[name] ??= minimum ?? (exclusiveMinimum ?? 0) + 1;
+    }
     const title =
       Object.entries(options)
         .map(([name, value]) => `${name} ${value}`)

@@ -137,16 +137,17 @@ def corrupt(job):
             offset = dataset.get_chunk_info(0).chunk_offset
             mask, chunk = dataset.read_direct_chunk(offset)
             full = int(np.prod(case["chunk"])) * dtype_of(case["dtype"]).itemsize
-            for keep in (len(chunk) // 2, 3, 1):
+            for at, keep in enumerate((len(chunk) // 2, 3, 1)):
+                keep = min(keep, len(chunk) - 1)
                 dataset.write_direct_chunk(offset, chunk[:keep], mask)
                 dataset.flush()
                 h5py._errors.unsilence_errors()
                 try:
                     file[case["name"]][...]
                     # Where encoding keeps the length there is no header, and a shorter chunk looks like a smaller one.
-                    answer[f"{case['name']} {keep}"] = {"headerless": len(chunk) == full}
+                    answer[f"{case['name']} {at}"] = {"headerless": len(chunk) == full}
                 except Exception as error:
-                    answer[f"{case['name']} {keep}"] = {"error": message(error)}
+                    answer[f"{case['name']} {at}"] = {"error": message(error)}
                 finally:
                     h5py._errors.silence_errors()
             dataset.write_direct_chunk(offset, chunk, mask)
