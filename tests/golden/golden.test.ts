@@ -214,6 +214,9 @@ describe.each(filterFolders())('golden chunks of $name', (filter) => {
           expect(codeOf(() => codec.encode(data, { cdValues }))).toBe('H5Z_READ_ONLY');
           continue;
         }
+        // What would not become smaller, a filter may leave to HDF5 to store as it is.
+        if (read(good).length >= size && codeOf(() => codec.encode(data, { cdValues })) === 'H5Z_E_NOT_APPLICABLE')
+          continue;
         const packed = codec.encode(data, { cdValues });
         expect(packed.length).toBeLessThanOrEqual(codec.encodeBound(size, cdValues));
         const back = codec.decode(packed, { cdValues, size });

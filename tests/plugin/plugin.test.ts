@@ -189,7 +189,7 @@ describe.each(filters)('$name', ({ description, library, name }) => {
       for (const interpreter of [python, ...(SYSTEM_PYTHON ? [SYSTEM_PYTHON] : [])]) {
         const file = path('corrupt');
         await peer(python, { do: 'write', id, file, cases: some });
-        const { answer, stderr } = await peer<Outcomes>(interpreter, { do: 'corrupt', id, file, cases: some });
+        const { answer, stderr } = await peer<Outcomes>(interpreter, { do: 'corrupt', id, file, library, cases: some });
         expect(Object.keys(answer).length).toBe(3 * some.length);
         expect(
           Object.entries(answer).filter(([, outcome]) => outcome.error === undefined && !outcome.headerless),
