@@ -158,8 +158,10 @@ describe.each(VERSIONS)('%s', (version) => {
           try {
             expect(h5.create_dataset(options).filters.map((one) => one.id)).toEqual([filter.id]);
           } catch (error) {
-            // Not for such data, or numbers at their ends that exclude each other.
-            if (!/^H5Z_E_(NOT_APPLICABLE|PARAM)$/.test((error as { code?: string }).code ?? '')) throw error;
+            // Not for such data, numbers at their ends that exclude each other, or not for this chunk: then libhdf5 fails
+            // when it flushes, and says no more.
+            const { code = '', message } = error as Error & { code?: string };
+            if (!/^H5Z_E_(NOT_APPLICABLE|PARAM)$/.test(code) && !message.includes('filter returned failure')) throw error;
             continue;
           }
           expected[name] = sha256(new Uint8Array(data.buffer));
@@ -250,6 +252,17 @@ describe.each(VERSIONS)('%s', (version) => {
       const h5wasm = await freshH5wasm(version);
       const h5 = new h5wasm.File(file, 'r');
       await install(h5wasm, { for: h5, packages });
+      const codec = await filter.load({ only: 'wasm' });
+      const cdValues = h5.get('good').filters.find((one) => one.id === filter.id)?.cd_values ?? [];
+      /** Where there is no header, bytes may be a whole but smaller chunk, and libhdf5 before 2.2 does not count. */
+      const isSmaller = (damage: string): boolean => {
+        try {
+          const whole = array.chunks.reduce<number>((size, n) => size * n, Number(array.dtype.slice(-1)));
+          return codec.decode(Buffer.from(damage, 'hex'), { cdValues, size: whole }).length < whole;
+        } catch {
+          return false;
+        }
+      };
       for (const [i, damage] of damages.entries()) {
         // libhdf5 takes a chunk of no bytes for one that was never written.
         if (damage === '') continue;
@@ -260,7 +273,7 @@ describe.each(VERSIONS)('%s', (version) => {
           error = thrown;
         }
         // Some lossy codecs take any bits for numbers; all others notice.
-        if (!filter.description.lossy || error !== undefined) {
+        if ((!filter.description.lossy && !isSmaller(damage)) || error !== undefined) {
           expect(error, damage).toMatchObject({
             code: expect.stringMatching(/^H5Z_E_/),
             message: expect.stringContaining(`/bad${i}`),
