@@ -2,20 +2,15 @@
 // variants, and answer bad input with an error and nothing else. The list of filters is `ls filters/`.
 
 import { readFileSync, statSync } from 'node:fs';
-import fc from 'fast-check';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   type Codec,
   createPipeline,
-  FILTER_ERRORS,
-  FLAG_OPTIONAL,
   fromStoredValues,
-  isH5zError,
-  type LoadedStage,
   type Parameter,
   toClientValues,
 } from '../../packages/core/dist/index.js';
-import { type FilterUnderTest, filters } from './filters.ts';
+import { filters } from './filters.ts';
 import {
   chunkOf,
   dataset,
@@ -29,6 +24,7 @@ import {
   SHAPES,
   sizesOf,
 } from './modes.ts';
+import { isRefusal, type Outcome, outcome, same } from './outcome.ts';
 
 // Long enough for the slowest level on the slowest machine; only a hang meets it.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
@@ -42,24 +38,6 @@ function guarded(size: number): { out: Uint8Array; intact: () => boolean } {
   const out = whole.subarray(GUARD, GUARD + size);
   const guards = [whole.subarray(0, GUARD), whole.subarray(GUARD + size)];
   return { out, intact: () => guards.every((guard) => guard.every((byte) => byte === CANARY)) };
-}
-
-type Outcome = { readonly bytes: Uint8Array } | { readonly code: string };
-
-/** Runs `work`; a refusal must be an H5zError of the filter with a sentence, and never an internal error. */
-function outcome(work: () => Uint8Array | number, context: string): Outcome {
-  try {
-    const result = work();
-    return { bytes: typeof result === 'number' ? new Uint8Array(0) : result };
-  } catch (error) {
-    if (!isH5zError(error)) throw new Error(`${context}: ${String(error)} is no H5zError`, { cause: error });
-    if (!(error.code in FILTER_ERRORS) || error.code === 'H5Z_E_INTERNAL') {
-      throw new Error(`${context}: ${error.code}: ${error.message}`, { cause: error });
-    }
-    if (!/^.{20,}; .{10,}$/.test(error.message))
-      throw new Error(`${context}: "${error.message}" is no sentence with a remedy`);
-    return { code: error.code };
-  }
 }
 
 const product = (chunk: readonly number[]) => chunk.reduce((n, dim) => n * dim, 1);
@@ -84,9 +62,6 @@ function errorOf(bounds: NonNullable<Parameter['bounds']>, limit: number, values
       };
   }
 }
-
-const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
-const isRefusal = (code: string) => ['H5Z_E_NOT_APPLICABLE', 'H5Z_E_PARAM', 'H5Z_E_UNSUPPORTED'].includes(code);
 
 interface Case {
   readonly label: string;
@@ -446,50 +421,3 @@ for (const filter of filters) {
     });
   });
 }
-
-describe('pipelines of all filters', () => {
-  const stages = async (variant: 'native' | 'wasm', filter: FilterUnderTest): Promise<Codec> => {
-    const found =
-      filter.variants.find(({ name }) => name === variant) ??
-      filter.variants.find(({ name }) => name !== 'wasm-decode');
-    if (!found) throw new Error(`${filter.description.name} has no variant that encodes`);
-    return found.load();
-  };
-  const element = ELEMENTS[0] as Element;
-
-  const lossless = filters.filter(({ description }) => !description.lossy);
-  test.runIf(lossless.length > 0).each(['native', 'wasm'] as const)(
-    '%s: any order, any mask, decodes what was encoded',
-    async (variant) => {
-      const codecs = await Promise.all(lossless.map((filter) => stages(variant, filter)));
-      fc.assert(
-        fc.property(
-          fc.array(fc.nat({ max: codecs.length - 1 }), { maxLength: 6 }),
-          fc.nat({ max: 63 }),
-          fc.uint8Array({ minLength: 1, maxLength: 3000 }),
-          (choice, mask, data) => {
-            const all: LoadedStage[] = choice.flatMap((i) => {
-              const codec = codecs[i] as Codec;
-              const modes = modesOf((lossless[i] as FilterUnderTest).description);
-              const stored: Uint32Array[] = [];
-              const derived = outcome(() => {
-                stored.push(codec.derive((modes[0] as Mode).client, dataset(element, [data.length])));
-                return 0;
-              }, codec.name);
-              if ('code' in derived && !isRefusal(derived.code)) throw new Error(`${codec.name}: ${derived.code}`);
-              return stored.map((cdValues) => ({ id: codec.id, cdValues, flags: FLAG_OPTIONAL, codec }));
-            });
-            // Encode without the masked stages, decode with all of them and the mask.
-            const ran = all.map((stage, i) => ({ stage, i })).filter(({ i }) => ((mask >> i) & 1) === 0);
-            const encoded = createPipeline(ran.map(({ stage }) => stage)).encode(data);
-            let filterMask = mask & ((1 << all.length) - 1);
-            for (const [at, { i }] of ran.entries()) if ((encoded.filterMask >> at) & 1) filterMask |= 1 << i;
-            const decoded = createPipeline(all).decode(encoded.data, { filterMask, size: data.length });
-            expect(same(decoded, data)).toBe(true);
-          },
-        ),
-        { numRuns: 60, seed: 20261123 },
-      );
-    },
-  );
-});

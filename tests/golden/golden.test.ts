@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type Codec, isH5zError, loadWasm } from '../../packages/core/dist/index.js';
 import { currentPlatform } from '../../packages/core/dist/node.js';
 import { loadNative } from '../../packages/native/dist/index.js';
-import { type FilterFolder, filterFolders } from '../support/packed.ts';
+import { type FilterFolder, filtersUnderTest } from '../support/packed.ts';
 
 interface Chunk {
   readonly name: string;
@@ -112,7 +112,7 @@ function positions(length: number): number[] {
   return Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
 }
 
-describe.each(filterFolders())('golden chunks of $name', (filter) => {
+describe.each(filtersUnderTest())('golden chunks of $name', (filter) => {
   const folder = join(filter.folder, 'golden');
   const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Index;
   const read = (chunk: Chunk): Uint8Array => new Uint8Array(readFileSync(join(folder, chunk.file)));

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { currentPlatform } from '@h5z/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { env, need } from '../support/env.ts';
-import { filterFolders } from '../support/packed.ts';
+import { type FilterFolder, filterFolders, filtersUnderTest } from '../support/packed.ts';
 import { type Case, cases } from './cases.ts';
 import { readElf } from './elf.ts';
 
@@ -37,11 +37,11 @@ interface Answer<T> {
 const folder = mkdtempSync(join(tmpdir(), 'h5z-plugin-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const filters = filterFolders().map((filter) => ({
-  ...filter,
-  library: join(filter.folder, 'prebuilds', currentPlatform(), `libh5z_${filter.name}${SUFFIX}`),
-}));
-const PLUGIN_PATH = filters.map((filter) => dirname(filter.library)).join(delimiter);
+const libraryOf = ({ folder, name }: FilterFolder) =>
+  join(folder, 'prebuilds', currentPlatform(), `libh5z_${name}${SUFFIX}`);
+const PLUGIN_PATH = filterFolders()
+  .map((filter) => dirname(libraryOf(filter)))
+  .join(delimiter);
 
 let jobs = 0;
 /** Runs a job of peer.py in a fresh process, with our plugins on HDF5's path or with hdf5plugin's. */
@@ -58,7 +58,9 @@ async function peer<T>(python: string, job: { hdf5plugin?: boolean } & Record<st
   return { ...(JSON.parse(stdout) as Omit<Answer<T>, 'stderr'>), stderr };
 }
 
-describe.each(filters)('$name', ({ description, library, name }) => {
+describe.each(filtersUnderTest())('$name', (filter) => {
+  const { description, name } = filter;
+  const library = libraryOf(filter);
   const { id, lossy } = description;
   const all = cases(description);
 

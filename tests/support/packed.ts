@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { FilterDescription } from '../../packages/core/src/types.ts';
 import type { Packed } from '../../packages/farm/src/pack.ts';
 
@@ -35,6 +35,12 @@ export function filterFolders(): readonly FilterFolder[] {
       const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name: string };
       return { name: description.name, folder, packageName: name, description };
     });
+}
+
+/** The filter folder whose project of vitest.config.ts runs; every folder where none is named. */
+export function filtersUnderTest(): readonly FilterFolder[] {
+  const one = process.env.H5Z_FILTER_UNDER_TEST;
+  return filterFolders().filter(({ folder }) => one === undefined || basename(folder) === one);
 }
 
 export const emptyFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'h5z-test-'));

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Counted } from '../../../tests/support/reporter.ts';
 import { buildAll } from './build.ts';
@@ -105,17 +106,22 @@ export async function test(options: TestOptions): Promise<TestResult> {
   if (options.only.length === 0) {
     for (const check of await step('lint', () => lint())) count(`lint: ${check.name}`, check.passed, check.output);
     const compiler = environment.H5Z_CC_FUZZ;
-    for (const filter of await readFilters()) {
-      const name = `fuzz: ${filter.name}`;
-      if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');
-      else if (compiler === undefined) skip(name, 'no clang with libFuzzer; see the warning above');
-      else {
-        const found = await step(`${name}, ${options.fuzzSeconds} s under ASan and UBSan`, () =>
-          fuzz(filter, compiler, options.fuzzSeconds),
-        );
-        count(name, found.passed, found.output);
+    const filters = [...(await readFilters())];
+    const fuzzNext = async (): Promise<void> => {
+      for (let filter = filters.shift(); filter !== undefined; filter = filters.shift()) {
+        const name = `fuzz: ${filter.name}`;
+        if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');
+        else if (compiler === undefined) skip(name, 'no clang with libFuzzer; see the warning above');
+        else {
+          const found = await fuzz(filter, compiler, options.fuzzSeconds);
+          count(name, found.passed, found.output);
+        }
       }
-    }
+    };
+    // A fuzzer has one thread: as many of them at once as there are processors.
+    await step(`fuzzing ${filters.length} filters, ${options.fuzzSeconds} s each under ASan and UBSan`, () =>
+      Promise.all(Array.from({ length: availableParallelism() }, fuzzNext)),
+    );
   }
 
   const counted = await vitest(options.only, environment);
