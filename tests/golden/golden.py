@@ -66,7 +66,7 @@ def library_chunk(array: np.ndarray, set_filter, dtype=None, fill=None) -> tuple
     with h5py.File(io.BytesIO(), "w") as file:
         space = h5py.h5s.create_simple(array.shape)
         dataset = h5py.h5d.create(file.id, b"x", stored_type, space, plist)
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(array))
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(array), mtype=stored_type)
         file.flush()
         mask, chunk = dataset.read_direct_chunk((0,) * array.ndim)
         assert mask == 0, "the filter was skipped"
@@ -111,14 +111,18 @@ class Golden:
         command = f"create_dataset(dtype='V{elem}', compression={self.filter['id']}, compression_opts={tuple(client)}); read_direct_chunk"
         return self.add(name, chunk, stored, data, HDF5PLUGIN, command, note, elem)
 
-    def library(self, name: str, array: np.ndarray, set_filter, command: str, note: str = "", **options) -> bytes:
-        """A chunk made by one of libhdf5's own filters; `command` says what `set_filter` calls."""
+    def library(self, name: str, array: np.ndarray, set_filter, command: str, note: str = "", max_error=None, **options) -> bytes:
+        """A chunk made by one of libhdf5's own filters; `command` says what `set_filter` calls. `max_error`: see add's near."""
         chunk, stored, data = library_chunk(array, set_filter, **options)
         made = {"tool": "libhdf5", "version": f"{h5py.version.hdf5_version} (h5py {h5py.__version__})"}
         elem = len(data) // array.size
         what = options.get("dtype") and f"{elem}-byte type" or array.dtype.str
+        near = None
+        if max_error is not None:
+            original = array.astype(array.dtype.newbyteorder("<")).tobytes()
+            near = {"original": original, "type": f"{array.dtype.kind}{elem}", "maxError": max_error}
         return self.add(name, chunk, stored, data, made, f"H5Dcreate({what}, {list(array.shape)}), {command}; read_direct_chunk",
-                        note, elem)
+                        note, elem, near)
 
     def refuse(self, name: str, chunk: bytes, cd_values: list[int], error: str, size: int, note: str) -> None:
         """A chunk that must fail with `error` when decoded into `size` bytes."""
