@@ -1,5 +1,6 @@
 // Real files by other people's software, digested through every variant and held to digests made independently.
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { HOST_FILTERS, open } from '../../packages/chunks/dist/index.js';
 import { type Digest, digestFile, VARIANTS } from '../../packages/cli/dist/index.js';
@@ -7,6 +8,10 @@ import { need } from '../support/env.ts';
 import { BUILT_INS, builtRegistry, type CorpusDataset, corpusFiles, OURS } from './corpus.ts';
 
 const files = corpusFiles();
+/** Digests of corpus.json that only one processor's arithmetic gives, and the portable ones; see the file. */
+const portable: Readonly<Record<string, string>> = JSON.parse(
+  readFileSync(new URL('portable.json', import.meta.url), 'utf8'),
+).digests;
 const registry = await builtRegistry();
 
 const covered = ({ filters, sha256 }: CorpusDataset) =>
@@ -42,7 +47,7 @@ describe.skipIf(files.length === 0)('the corpus', () => {
         if (digest === undefined) continue;
         if (covered(dataset)) {
           expect(digest.error, label).toBeUndefined();
-          expect(digest.sha256, label).toBe(dataset.sha256);
+          expect(digest.sha256, label).toBe(portable[dataset.sha256 as string] ?? dataset.sha256);
           const ours = digest.filters.some(({ id, variant }) => !BUILT_INS.includes(id) && variant !== 'skipped');
           expect(digest.via, label).toBe(ours ? via : 'host');
           for (const { id, variant } of digest.filters) {
