@@ -86,12 +86,12 @@ class Golden:
         self.files: dict[str, bytes] = {}
 
     def add(self, name: str, chunk: bytes, cd_values: list[int], data: bytes, made: dict, command: str, note: str = "",
-            elem: int = 1, near: dict | None = None, exact: bool = True) -> bytes:
+            elem: int = 1, near: dict | None = None, exact: bool = True, read_only: bool = False) -> bytes:
         """A chunk that decodes to `data`. `made`: tool and version; `command`: what was called.
 
         Of a lossy filter `data` is what the tool itself decodes the chunk to, and `near` is {"original": bytes, "type": "f4",
         "maxError": 1e-3}: values, little-endian, from which no decoded one is farther. exact=False: decoders differ, so
-        only `near` holds."""
+        only `near` holds. read_only=True: the cd_values are too few or too old to encode with."""
         entry = {"name": name, "file": self._file(name, chunk), "cdValues": [word % 2**32 for word in cd_values],
                  "elementSize": elem, "size": len(data)}
         if exact:
@@ -99,6 +99,8 @@ class Golden:
         if near:
             file = self._file(f"original-{name}", near["original"])
             entry["near"] = {"file": file, "type": near["type"], "maxError": near["maxError"]}
+        if read_only:
+            entry["readOnly"] = True
         entry.update(**made, command=command)
         if note:
             entry["note"] = note

@@ -72,8 +72,12 @@ describe.each(filtersUnderTest())('$name', (filter) => {
     const { exported, imported, needed } = readElf(library);
     expect(exported).toEqual(['H5PLget_plugin_info', 'H5PLget_plugin_type', 'h5z_filter_v1']);
     expect(needed.filter((so) => !/^(libc|libm|libdl|libpthread|ld-linux-[a-z0-9-]+)\.so/.test(so))).toEqual([]);
+    // libc++abi's last word when nobody catches an exception, which no filter lets happen (packages/farm/test/cxx.test.ts).
+    const terminate = readFileSync(library).includes('libc++abi: ') ? ['abort', 'fprintf'] : [];
     expect(
-      imported.filter((symbol) => /^(H5|abort$|exit$|_exit$|pthread_create|fprintf|printf|puts|fopen)/.test(symbol)),
+      imported
+        .filter((symbol) => /^(H5|abort$|exit$|_exit$|pthread_create|fprintf|printf|puts|fopen)/.test(symbol))
+        .filter((symbol) => !terminate.includes(symbol)),
     ).toEqual([]);
   });
 
@@ -139,8 +143,7 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         if (written?.error !== undefined) {
           // The peer may not know a choice of ours; we may refuse what our filter cannot encode, and say so. But not what
           // the peer's encodes.
-          const foreign = lossy && entry.dtype.startsWith('>'); // numbers in the other byte order come back as anything
-          const refused = written.error.includes('not applicable') && (foreign || !isWritten('theirs', entry));
+          const refused = written.error.includes('not applicable') && !isWritten('theirs', entry);
           if (writer === 'theirs' || refused) continue;
           problems.push(`${writer} could not write: ${written.error}`);
         } else if (got?.error !== undefined || got === undefined) {
