@@ -18,6 +18,8 @@ HDF5PLUGIN = {
     "version": f"{hdf5plugin.version} (h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version})",
 }
 
+LIBHDF5 = {"tool": "libhdf5", "version": f"{h5py.version.hdf5_version} (h5py {h5py.__version__})"}
+
 
 def noise(n: int, seed: int = 1) -> bytes:
     """n bytes that no codec makes smaller: a 64-bit multiplicative generator's high bytes."""
@@ -116,14 +118,13 @@ class Golden:
     def library(self, name: str, array: np.ndarray, set_filter, command: str, note: str = "", max_error=None, **options) -> bytes:
         """A chunk made by one of libhdf5's own filters; `command` says what `set_filter` calls. `max_error`: see add's near."""
         chunk, stored, data = library_chunk(array, set_filter, **options)
-        made = {"tool": "libhdf5", "version": f"{h5py.version.hdf5_version} (h5py {h5py.__version__})"}
         elem = len(data) // array.size
         what = options.get("dtype") and f"{elem}-byte type" or array.dtype.str
         near = None
         if max_error is not None:
             original = array.astype(array.dtype.newbyteorder("<")).tobytes()
             near = {"original": original, "type": f"{array.dtype.kind}{elem}", "maxError": max_error}
-        return self.add(name, chunk, stored, data, made, f"H5Dcreate({what}, {list(array.shape)}), {command}; read_direct_chunk",
+        return self.add(name, chunk, stored, data, LIBHDF5, f"H5Dcreate({what}, {list(array.shape)}), {command}; read_direct_chunk",
                         note, elem, near)
 
     def refuse(self, name: str, chunk: bytes, cd_values: list[int], error: str, size: int, note: str) -> None:

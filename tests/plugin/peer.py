@@ -6,6 +6,7 @@ A process decodes either with h5z's libraries (HDF5_PLUGIN_PATH, no hdf5plugin i
 ("hdf5plugin": true), never with both, and says which plugin files it had mapped at the end.
 """
 
+import base64
 import ctypes
 import hashlib
 import json
@@ -176,6 +177,65 @@ def open_plugin(library):
         return n, size.value, result, same
 
     return plugin, info, call
+
+
+def one_chunk(file, job, case):
+    """A dataset of one chunk through one of libhdf5's own filters."""
+    from h5py import h5d, h5p, h5s
+
+    dcpl = h5p.create(h5p.DATASET_CREATE)
+    dcpl.set_chunk(tuple(case["chunk"]))
+    dcpl.set_filter(job["id"], case["flags"], tuple(case["client"]))
+    return h5d.create(file.id, case["name"].encode(), type_of(case), h5s.create_simple(tuple(case["chunk"])), dcpl)
+
+
+def library(job):
+    """What libhdf5's own filter makes of each case's chunk, and what it then reads: bytes in base64."""
+    import h5py
+    import numpy as np
+    from h5py import h5s
+
+    answer = {}
+    with h5py.File(job["file"], "w") as file:
+        for case in job["cases"]:
+            try:
+                array = data_of({**case, "shape": case["chunk"]})
+                dataset = one_chunk(file, job, case)
+                dataset.write(h5s.ALL, h5s.ALL, array, dataset.get_type())
+                dataset.flush()
+                mask, chunk = dataset.read_direct_chunk((0,) * len(case["chunk"]))
+                back = np.empty_like(array)
+                dataset.read(h5s.ALL, h5s.ALL, back, dataset.get_type())
+                answer[case["name"]] = {
+                    "data": base64.b64encode(array.tobytes()).decode(),
+                    "chunk": base64.b64encode(chunk).decode(),
+                    "sha256": digest(back),
+                    "masks": [mask],
+                    "filters": [{"id": job["id"], "cd": list(dataset.get_create_plist().get_filter(0)[2])}],
+                }
+            except Exception as error:
+                answer[case["name"]] = {"error": message(error)}
+    return answer
+
+
+def library_reads(job):
+    """What libhdf5's own filter reads of the chunks given."""
+    import h5py
+    import numpy as np
+    from h5py import h5s
+
+    answer = {}
+    with h5py.File(job["file"], "w") as file:
+        for case in job["cases"]:
+            dataset = one_chunk(file, job, case)
+            dataset.write_direct_chunk((0,) * len(case["chunk"]), base64.b64decode(case["encoded"]))
+            back = np.empty_like(data_of({**case, "shape": case["chunk"]}))
+            try:
+                dataset.read(h5s.ALL, h5s.ALL, back, dataset.get_type())
+                answer[case["name"]] = {"sha256": digest(back)}
+            except Exception as error:
+                answer[case["name"]] = {"error": message(error)}
+    return answer
 
 
 def corrupt(job):

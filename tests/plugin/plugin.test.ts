@@ -7,7 +7,9 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { loadWasm } from '@h5z/core';
 import { currentPlatform } from '@h5z/core/node';
+import { loadNative } from '@h5z/native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { env, need } from '../support/env.ts';
 import { type FilterFolder, filterFolders, filtersUnderTest } from '../support/packed.ts';
@@ -19,7 +21,15 @@ const { python: PYTHON, systemPython: SYSTEM_PYTHON, h5dump: H5DUMP } = env;
 const SYSTEM_HDF5 = globSync('/usr/lib/*/libhdf5_serial.so.*')[0];
 const SUFFIX = process.platform === 'darwin' ? '.dylib' : '.so';
 
+/** IDs below are reserved for what is part of libhdf5. */
+const FIRST_PLUGIN_ID = 256;
+
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
 interface Outcome {
+  /** Of libhdf5's own filters: base64. */
+  readonly data?: string;
+  readonly chunk?: string;
   readonly sha256?: string;
   readonly error?: string;
   readonly filters?: readonly { id: number; flags: number; cd: number[]; name: string }[];
@@ -80,6 +90,40 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         .filter((symbol) => !terminate.includes(symbol)),
     ).toEqual([]);
   });
+
+  if (id < FIRST_PLUGIN_ID) {
+    // Such a filter is in libhdf5, which therefore never looks for a plugin. What is left to test is that the two agree.
+    const title = "is libhdf5's own: it never loads our plugin, reads what ours writes and writes what ours reads";
+    it.skipIf(!PYTHON)(PYTHON ? title : need('python'), { timeout: 300_000 }, async () => {
+      const python = PYTHON as string;
+      const some = all.filter(
+        ({ before, after, chunk }) => before.length + after.length === 0 && chunk.reduce((n, dim) => n * dim, 1) < 1e5,
+      );
+      const job = { id, file: join(folder, `${name}-library.h5`) };
+      const theirs = await peer<Outcomes>(python, { ...job, do: 'library', cases: some });
+      expect(theirs.images.ours).toEqual([]);
+      const applied = some.filter((entry) => theirs.answer[entry.name]?.masks?.[0] === 0);
+      expect(applied.length, JSON.stringify(Object.values(theirs.answer)[0])).toBeGreaterThan(10);
+      const wasm = await loadWasm(readFileSync(join(filter.folder, 'wasm', `${name}.wasm`)), { id });
+      for (const codec of [loadNative(library), wasm]) {
+        const sent: (Case & { encoded: string; expected: string })[] = [];
+        for (const entry of applied) {
+          const { data = '', chunk = '', sha256, filters = [] } = theirs.answer[entry.name] ?? {};
+          const content = Buffer.from(data, 'base64');
+          const options = { cdValues: filters[0]?.cd ?? [], size: content.length };
+          const label = `${entry.name}, ${codec.variant}`;
+          expect(sha256Of(codec.decode(Buffer.from(chunk, 'base64'), options)), label).toBe(sha256);
+          const encoded = codec.encode(content, options);
+          const expected = lossy ? sha256Of(codec.decode(encoded, options)) : sha256Of(content);
+          sent.push({ ...entry, encoded: Buffer.from(encoded).toString('base64'), expected });
+        }
+        const { answer } = await peer<Outcomes>(python, { ...job, do: 'library_reads', cases: sent });
+        for (const { name: label, expected } of sent)
+          expect(answer[label], `${label}, ${codec.variant}`).toEqual({ sha256: expected });
+      }
+    });
+    return;
+  }
 
   describe.skipIf(!PYTHON)(PYTHON ? 'under h5py' : need('python'), () => {
     const python = PYTHON as string;

@@ -139,28 +139,6 @@ static int64_t bitshuffle_decode(const uint32_t *cd, size_t ncd, const void *in,
   return size;
 }
 
-#if !defined(H5Z_DECODE_ONLY)
-/* HDF5 may hand stored values to `derive` again, for instance when a dataset is created with another one's property list.
- * They are recognised by what client values cannot be: a version word where the codec stands (client codec 4 does not
- * exist), or, for the older versions whose number is a codec too, more words than a client can give. */
-static int is_stored(const uint32_t *cd, size_t ncd) {
-  if (ncd < 3 || cd[0] != VERSION_MAJOR) return 0;
-  return cd[1] == VERSION_MINOR || (ncd > 3 && cd[1] > 0 && cd[1] < VERSION_MINOR);
-}
-
-static int64_t bitshuffle_derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds, uint32_t *stored,
-                                 size_t cap) {
-  if (is_stored(client, nclient)) client += 3, nclient -= 3;
-  if (nclient > STORED_WORDS - 3) return H5Z_E_PARAM;
-  if (cap < 3 + nclient) return H5Z_E_OUTPUT;
-  stored[0] = VERSION_MAJOR, stored[1] = VERSION_MINOR, stored[2] = ds->type_size;
-  for (size_t i = 0; i < nclient; i++) stored[3 + i] = client[i];
-  settings s;
-  if (ds->type_size == 0) return H5Z_E_NOT_APPLICABLE;
-  const int64_t error = parse(stored, 3 + nclient, &s);
-  return error < 0 ? error : (int64_t)(3 + nclient);
-}
-
 /* Worst case of one compressed block of n bytes with its length, or -1. */
 static int64_t block_bound(const settings *s, uint64_t n) {
   if (s->codec == CODEC_LZ4) return n > LZ4_MAX_INPUT_SIZE ? -1 : BLOCK_HEADER + (int64_t)LZ4_COMPRESSBOUND(n);
@@ -181,6 +159,28 @@ static int64_t bitshuffle_encode_bound(const uint32_t *cd, size_t ncd, size_t ni
   const int64_t rest = last > 0 ? block_bound(&s, last * s.elem) : 0;
   if (each < 0 || rest < 0) return H5Z_E_NOT_APPLICABLE;
   return HEADER + (int64_t)whole * each + rest + (int64_t)(n % 8 * s.elem);
+}
+
+#if !defined(H5Z_DECODE_ONLY)
+/* HDF5 may hand stored values to `derive` again, for instance when a dataset is created with another one's property list.
+ * They are recognised by what client values cannot be: a version word where the codec stands (client codec 4 does not
+ * exist), or, for the older versions whose number is a codec too, more words than a client can give. */
+static int is_stored(const uint32_t *cd, size_t ncd) {
+  if (ncd < 3 || cd[0] != VERSION_MAJOR) return 0;
+  return cd[1] == VERSION_MINOR || (ncd > 3 && cd[1] > 0 && cd[1] < VERSION_MINOR);
+}
+
+static int64_t bitshuffle_derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds, uint32_t *stored,
+                                 size_t cap) {
+  if (is_stored(client, nclient)) client += 3, nclient -= 3;
+  if (nclient > STORED_WORDS - 3) return H5Z_E_PARAM;
+  if (cap < 3 + nclient) return H5Z_E_OUTPUT;
+  stored[0] = VERSION_MAJOR, stored[1] = VERSION_MINOR, stored[2] = ds->type_size;
+  for (size_t i = 0; i < nclient; i++) stored[3 + i] = client[i];
+  settings s;
+  if (ds->type_size == 0) return H5Z_E_NOT_APPLICABLE;
+  const int64_t error = parse(stored, 3 + nclient, &s);
+  return error < 0 ? error : (int64_t)(3 + nclient);
 }
 
 static int64_t encode_compressed(const settings *s, const uint8_t *in, size_t nin, uint8_t *out, size_t cap) {
@@ -251,4 +251,4 @@ static int64_t bitshuffle_encode(const uint32_t *cd, size_t ncd, const void *in,
 #endif
 
 H5Z_FILTER(.decoded_size = bitshuffle_decoded_size, .decode = bitshuffle_decode,
-           H5Z_ENCODER(.derive = bitshuffle_derive, .encode_bound = bitshuffle_encode_bound, .encode = bitshuffle_encode))
+           .encode_bound = bitshuffle_encode_bound, H5Z_ENCODER(.derive = bitshuffle_derive, .encode = bitshuffle_encode))

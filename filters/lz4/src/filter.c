@@ -61,7 +61,6 @@ static int64_t lz4_decode(const uint32_t *cd, size_t ncd, const void *in, size_t
   return src == end ? size : H5Z_E_CORRUPT;
 }
 
-#if !defined(H5Z_DECODE_ONLY)
 static const uint32_t DEFAULT_BLOCK = 1u << 30;
 
 static size_t block_of(const uint32_t *cd, size_t ncd, size_t nin) {
@@ -78,6 +77,7 @@ static int64_t lz4_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
   return (int64_t)(HEADER + blocks * (BLOCK_HEADER + (uint64_t)LZ4_COMPRESSBOUND(block)));
 }
 
+#if !defined(H5Z_DECODE_ONLY)
 /* One block with the level's encoder. Bytes written, 0 if they would not fit into `cap`. */
 static int compress(void *state, int level, const uint8_t *in, size_t nin, uint8_t *out, size_t cap) {
   const int room = (int)min_size(cap, LZ4_COMPRESSBOUND(nin));
@@ -123,4 +123,4 @@ done:
 #endif
 
 H5Z_FILTER(.decoded_size = lz4_decoded_size, .decode = lz4_decode,
-           H5Z_ENCODER(.encode_bound = lz4_encode_bound, .encode = lz4_encode))
+           .encode_bound = lz4_encode_bound, H5Z_ENCODER(.encode = lz4_encode))

@@ -87,6 +87,12 @@ static int64_t zstd_decode(const uint32_t *cd, size_t ncd, const void *in, size_
   return error;
 }
 
+static int64_t zstd_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  (void)cd, (void)ncd;
+  const size_t bound = ZSTD_compressBound(nin);
+  return ZSTD_isError(bound) ? H5Z_E_NOT_APPLICABLE : (int64_t)bound;
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 /* Out-of-range levels are clamped, as HDFGroup's filter does: they lie in files and in other people's scripts. */
 static int level_of(const uint32_t *cd, size_t ncd) {
@@ -94,12 +100,6 @@ static int level_of(const uint32_t *cd, size_t ncd) {
   if (level < ZSTD_minCLevel()) return ZSTD_minCLevel();
   if (level > ZSTD_maxCLevel()) return ZSTD_maxCLevel();
   return level;
-}
-
-static int64_t zstd_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  (void)cd, (void)ncd;
-  const size_t bound = ZSTD_compressBound(nin);
-  return ZSTD_isError(bound) ? H5Z_E_NOT_APPLICABLE : (int64_t)bound;
 }
 
 static int64_t zstd_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
@@ -113,5 +113,5 @@ static int64_t zstd_encode(const uint32_t *cd, size_t ncd, const void *in, size_
 }
 #endif
 
-H5Z_FILTER(.decoded_size = zstd_decoded_size, .decode = zstd_decode,
-           H5Z_ENCODER(.encode_bound = zstd_encode_bound, .encode = zstd_encode))
+H5Z_FILTER(.decoded_size = zstd_decoded_size, .decode = zstd_decode, .encode_bound = zstd_encode_bound,
+           H5Z_ENCODER(.encode = zstd_encode))

@@ -176,19 +176,20 @@ double h5z_wasm_explain(const uint32_t *cd, size_t ncd, const void *in, size_t n
   return done(mark, f->explain ? f->explain(cd, ncd, in, nin, text, cap) : 0);
 }
 
+/* In decode-only modules too: how much this stage's output may hold bounds what the stages after it may decode to. */
+H5Z_WASM_EXPORT(h5z_encode_bound)
+double h5z_wasm_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  const h5z_filter *f = h5z_filter_v1();
+  uintptr_t mark = top();
+  return done(mark, f->encode_bound ? f->encode_bound(cd, ncd, nin) : H5Z_E_UNSUPPORTED);
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 H5Z_WASM_EXPORT(h5z_encode)
 double h5z_wasm_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
   const h5z_filter *f = h5z_filter_v1();
   uintptr_t mark = top();
   return done(mark, f->encode ? f->encode(cd, ncd, in, nin, out, cap) : H5Z_E_UNSUPPORTED);
-}
-
-H5Z_WASM_EXPORT(h5z_encode_bound)
-double h5z_wasm_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  const h5z_filter *f = h5z_filter_v1();
-  uintptr_t mark = top();
-  return done(mark, f->encode_bound ? f->encode_bound(cd, ncd, nin) : H5Z_E_UNSUPPORTED);
 }
 
 H5Z_WASM_EXPORT(h5z_derive)

@@ -1,5 +1,6 @@
 // libhdf5's own filters as codecs of variant `host`: what any HDF5 library decodes without a plugin, done by the very
-// code of libhdf5. They are here so that a chunk can be decoded whole; nothing of it is ours to claim.
+// code of libhdf5. They are here so that a chunk can be decoded where no package of ours is installed for one of its
+// filters; nothing of it is ours to claim.
 
 import {
   type CdValues,

@@ -17,6 +17,8 @@ import type { Chunk } from './types.js';
 /** Loads pipelines by filter ID: a Registry of @h5z/registry is one. */
 export interface PipelineFinder {
   pipeline(stages: readonly PipelineStage[], options?: LoadOptions): Promise<Pipeline>;
+  /** The package of a filter, undefined when there is none. Without this, what libhdf5 has itself is never asked for. */
+  get?(id: number): unknown;
 }
 
 export interface ReadOptions {
@@ -30,7 +32,8 @@ const MAX_BAND_BYTES = 0x7fffffff;
 const PIECE_BYTES = 64 * 1024 * 1024;
 
 /**
- * The dataset's pipeline, loaded: libhdf5's own filters as `host`, every other through `registry`, with `options`.
+ * The dataset's pipeline, loaded: through `registry`, with `options`, what it has a package for; libhdf5's own filters
+ * that it has none for as `host`.
  * Throws what the registry throws for a filter that is not there; H5Z_MISSING_FILTER without a registry.
  */
 export async function loadPipeline(
@@ -39,7 +42,9 @@ export async function loadPipeline(
   options?: LoadOptions,
 ): Promise<Pipeline> {
   const { filters } = dataset.info;
-  const hosts = await Promise.all(filters.map((stage) => hostCodec(stage.id)));
+  const hosts = await Promise.all(
+    filters.map(({ id }) => (registry?.get?.(id) === undefined ? hostCodec(id) : undefined)),
+  );
   const others = filters.filter((_, i) => hosts[i] === undefined);
   if (others.length > 0 && registry === undefined) {
     const names = others.map(({ id, name }) => (name ? `${id} (${name})` : String(id)));

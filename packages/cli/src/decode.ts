@@ -35,7 +35,10 @@ export async function decodeChunk(chunk: Uint8Array, request: DecodeRequest): Pr
   const { registry, via, size, filterMask = 0 } = request;
   const load: LoadOptions = via ? { only: via } : {};
   const codecs: Codec[] = [];
-  for (const { id } of request.stages) codecs.push((await hostCodec(id)) ?? (await registry.load(id, load)));
+  for (const { id } of request.stages) {
+    const host = registry.get(id) === undefined ? await hostCodec(id) : undefined;
+    codecs.push(host ?? (await registry.load(id, load)));
+  }
   const pipeline = createPipeline(request.stages.map((stage, i) => ({ ...stage, codec: codecs[i] as Codec })));
   const started = performance.now();
   const data = pipeline.decode(chunk, { filterMask, ...(size === undefined ? {} : { size }) });

@@ -1,5 +1,6 @@
 // Digests of datasets: SHA-256 of all values as little-endian, C-order bytes with compounds packed, decoded by the
-// variant asked for and no other. Datasets that need no filter of ours are digested too, and reported as `host`.
+// variant asked for and no other. What libhdf5's own filters decode, because no package is installed for them or because
+// h5wasm is asked for, is reported as `host`.
 
 import { createHash } from 'node:crypto';
 import { canonicalBytes, type Dataset, type H5File, HOST_FILTERS, loadPipeline, open, readBands } from '@h5z/chunks';
@@ -86,11 +87,12 @@ export async function* digestFile(path: string, options: DigestOptions = {}): As
 
 /** Digests one dataset. */
 export async function digestDataset(dataset: Dataset, registry: Registry, via: Via, limit?: number): Promise<Digest> {
-  const hosts = via === 'h5wasm' ? H5WASM_HOST_FILTERS : new Set(HOST_FILTERS);
+  const isHost = (id: number) =>
+    via === 'h5wasm' ? H5WASM_HOST_FILTERS.has(id) : HOST_FILTERS.includes(id) && registry.get(id) === undefined;
   const used = dataset.info.filters.map((stage, i) => ({
     id: stage.id,
     name: nameOf(stage, registry),
-    variant: wasSkipped(dataset, i) ? ('skipped' as const) : hosts.has(stage.id) ? ('host' as const) : via,
+    variant: wasSkipped(dataset, i) ? ('skipped' as const) : isHost(stage.id) ? ('host' as const) : via,
   }));
   const facts = {
     file: dataset.file.name,
@@ -119,8 +121,8 @@ async function digestChunks(dataset: Dataset, registry: Registry, only: 'native'
   canonicalBytes(new Uint8Array(0), type); // refuses variable-length data before anything is decoded
   const pipeline = await loadPipeline(dataset, registry, { only });
   for (const { codec, id } of pipeline.stages) {
-    // What is not installed is represented by a codec that can only fail.
-    if (codec.variant === only || codec.variant === 'host' || registry.get(id) === undefined) continue;
+    // What is not installed is libhdf5's own, or a codec that can only fail.
+    if (codec.variant === only || registry.get(id) === undefined) continue;
     throw new H5zError('H5Z_E_INTERNAL', `${codec.name} was loaded as ${codec.variant} though ${only} was asked for`);
   }
   const hash = createHash('sha256');

@@ -79,8 +79,9 @@ program
     'after',
     `
 The digest is over the dataset's values as little-endian bytes in C order, compounds packed, so that it does not depend on
-how they are stored. Nothing but the variant named decodes h5z's filters; libhdf5's own (deflate, shuffle, fletcher32)
-are reported as "host". The exit status is 1 when any dataset failed.
+how they are stored. Nothing but the variant named decodes the filters whose packages are installed. libhdf5's own code is
+reported as "host": of deflate, shuffle, fletcher32, nbit and scaleoffset without their packages, and always via h5wasm.
+The exit status is 1 when any dataset failed.
 
 Examples:
   h5z digest scan.h5
@@ -226,7 +227,7 @@ function whichInWords(answer: WhichAnswer): string {
     [`${id}`, `${name}: ${title}`],
     ['what', summary],
   ];
-  if (library) rows.push(['where', host ? 'part of libhdf5; h5z decodes it as "host"' : 'part of libhdf5']);
+  if (library) rows.push(['where', host ? 'part of libhdf5, whose code decodes it here ("host")' : 'part of libhdf5']);
   if (installed) {
     const { native, wasm, h5wasm } = installed.variants;
     const forms = [
@@ -236,7 +237,9 @@ function whichInWords(answer: WhichAnswer): string {
     ];
     rows.push(['installed', `${installed.package} ${installed.version}: ${forms.join(', ')}`]);
     for (const { name, type, doc } of installed.parameters) rows.push(['parameter', `${name} (${type}): ${doc}`]);
-  } else if (!library || !host) {
+  } else if (host) {
+    if (answer.package && status === 'shipped') rows.push(['or get ours', `npm i ${answer.package}`]);
+  } else {
     rows.push(['installed', 'no']);
     if (answer.package && status === 'shipped') rows.push(['get it', `npm i ${answer.package}`]);
     else rows.push(['status', reason ? `${status}: ${reason}` : status]);

@@ -17,7 +17,7 @@ export interface WhichAnswer {
   readonly url?: string;
   /** Part of libhdf5, which every reader has. */
   readonly library: boolean;
-  /** True when h5z decodes it as libhdf5's own (`host`). */
+  /** True when h5z decodes it by libhdf5's own code (`host`): it has that, and no package is installed. */
   readonly host: boolean;
   readonly installed?: {
     readonly package: string;
@@ -64,7 +64,7 @@ function answerFor(entry: CatalogueEntry, registry: Registry): WhichAnswer {
     ...(reason === undefined ? {} : { reason }),
     ...(url === undefined ? {} : { url }),
     library: entry.origin === 'library',
-    host: HOST_FILTERS.includes(id),
+    host: HOST_FILTERS.includes(id) && filter === undefined,
     ...(filter
       ? {
           installed: {

@@ -127,22 +127,29 @@ class StagedPipeline implements Pipeline {
     }
     const steps = [];
     let bound = size;
+    let before: LoadedStage | undefined;
     for (const [index, stage] of this.stages.entries()) {
       if (index < 32 && ((filterMask >>> index) & 1) === 1) continue;
+      if (before !== undefined && bound !== undefined) bound = boundOf(before, bound);
       steps.push({ stage, index, size: bound });
-      if (bound !== undefined) bound = boundOf(stage, bound);
+      before = stage;
     }
     return steps.reverse();
   }
 }
 
 /**
- * Most bytes a stage's encoder makes of `size` bytes. A decode-only module cannot say, so there eight times the size and
- * 64 KiB must do: more than any filter's worst case (LZ4 blocks of one byte: five times), and still a bound.
+ * Most bytes that anybody's encoder of a stage makes of `size` bytes. Other people's may be looser than ours, whose bound
+ * `encodeBound` is: zlib-ng's fastest level writes 9 bits for a byte. A filter that cannot say (an older decode-only module,
+ * a size that its encoder refuses) is given eight times the size and 64 KiB: still a bound.
  */
 function boundOf(stage: LoadedStage, size: number): number {
-  if (!stage.codec.canEncode) return size * 8 + 65536;
-  return stage.codec.encodeBound(size, stage.cdValues);
+  try {
+    return Math.max(stage.codec.encodeBound(size, stage.cdValues), size + Math.ceil(size / 8) + 1024);
+  } catch (error) {
+    if (!isH5zError(error)) throw error;
+    return size * 8 + 65536;
+  }
 }
 
 function sized(size: number | undefined): { size?: number } {

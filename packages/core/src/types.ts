@@ -93,7 +93,7 @@ export interface Codec {
   decodedSize(chunk: Uint8Array, cdValues?: CdValues): number | undefined;
   encode(data: Uint8Array, options?: EncodeOptions): Uint8Array;
   encodeInto(data: Uint8Array, out: Uint8Array, options?: EncodeOptions): number;
-  /** Most bytes `encode` may need for `size` bytes of input. */
+  /** Most bytes `encode` may need for `size` bytes of input. Most decode-only modules can say it too. */
   encodeBound(size: number, cdValues?: CdValues): number;
   /** Client cd_values -> stored cd_values for this dataset. */
   derive(client: CdValues, dataset: DatasetDescription): Uint32Array;

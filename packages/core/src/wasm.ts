@@ -18,7 +18,10 @@ import type {
   WasmSource,
 } from './types.js';
 
-/** The exports of packages/abi/src/wasm.c; the optional ones are missing from decode-only modules. */
+/**
+ * The exports of packages/abi/src/wasm.c; the optional ones are missing from decode-only modules. (h5z_encode_bound is in
+ * those too: a pipeline's later stages are bounded by it.)
+ */
 interface Exports {
   readonly memory: WebAssembly.Memory;
   readonly _initialize?: () => void;
@@ -45,6 +48,7 @@ const REQUIRED = [
 ] as const;
 const ABI_VERSION = 1;
 const E_OUTPUT = -3;
+const E_UNSUPPORTED = -4;
 const E_MEMORY = -6;
 const E_INTERNAL = -8;
 /** h5z_decoded_size's answer for "neither the header nor the cd_values say". */
@@ -305,6 +309,7 @@ class WasmCodec implements Codec {
       if (!Number.isInteger(size) || size < 0 || size > MAX_BYTES) throw this.#error(-1, 'bound', { size });
       x.h5z_reset();
       const bound = x.h5z_encode_bound(this.#copyWords(x, cd), cd.length, size);
+      if (bound === E_UNSUPPORTED && !this.canEncode) throw this.#readOnly('bound');
       if (bound < 0) throw this.#error(bound, 'bound', { size });
       return bound;
     });

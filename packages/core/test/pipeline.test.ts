@@ -100,21 +100,30 @@ describe('order and masks', () => {
 describe('bounds', () => {
   test('each stage may give what the stages before it can make of the chunk size', () => {
     const sizes: (number | undefined)[] = [];
-    const spy = (tag: number, canEncode: boolean) => {
-      const codec = tagging(tag, { canEncode });
+    /** A codec that says `more` bytes may be added; NaN: that it cannot say, as older decode-only modules. */
+    const spy = (tag: number, more: number) => {
+      const encodeBound = (size: number) => {
+        if (Number.isNaN(more)) throw filterError(-7, `tag${tag}`);
+        return size + more;
+      };
+      const codec = tagging(tag, { encodeBound });
       const decode: Codec['decode'] = (chunk, options) => {
         sizes.push(options?.size);
         return codec.decode(chunk, options);
       };
       return { ...codec, decode };
     };
-    const pipeline = createPipeline([stage(spy(1, true)), stage(spy(2, true)), stage(spy(3, false))]);
+    const pipeline = createPipeline([stage(spy(1, 5000)), stage(spy(2, 10000)), stage(spy(3, Number.NaN))]);
     pipeline.decode(new Uint8Array([3, 2, 1, 7]), { size: 1 });
-    expect(sizes).toEqual([3, 2, 1]);
+    expect(sizes).toEqual([15001, 5001, 1]); // nobody asks what the last stage makes
     sizes.length = 0;
-    const blind = createPipeline([stage(spy(1, false)), stage(spy(2, true))]);
+    const blind = createPipeline([stage(spy(1, Number.NaN)), stage(spy(2, 1))]);
     blind.decode(new Uint8Array([2, 1, 7]), { size: 1 });
     expect(sizes).toEqual([8 + 65536, 1]);
+    sizes.length = 0;
+    const tight = createPipeline([stage(spy(1, 1)), stage(spy(2, 1))]);
+    tight.decode(new Uint8Array([2, 1, ...new Uint8Array(8000)]), { size: 8000 });
+    expect(sizes).toEqual([8000 + 1000 + 1024, 8000]); // somebody else's encoder may be looser than ours
   });
 
   test('a chunk that decodes to another size than its dataset says is corrupt', () => {

@@ -79,8 +79,8 @@ export class NativeCodec implements Codec {
   }
 
   encodeBound(size: number, cdValues?: CdValues): number {
-    if (!this.canEncode) throw this.#readOnly();
     const bound = this.#addon.encodeBound(this.#handle, size, wordsOf(cdValues));
+    if (bound === FILTER_ERRORS.H5Z_E_UNSUPPORTED.value && !this.canEncode) throw this.#readOnly();
     if (bound < 0) throw this.#error(bound, 'bound', undefined, { size });
     return bound;
   }

@@ -127,7 +127,8 @@ typedef struct h5z_filter {
    * this filter cannot encode, H5Z_E_OUTPUT if cap is too small. Idempotent: stored values may be passed again. */
   int64_t (*derive)(const uint32_t *client, size_t nclient, const h5z_dataset *ds, uint32_t *stored, size_t cap);
 
-  /* The most bytes `encode` may need for `nin` bytes of input. */
+  /* The most bytes `encode` may need for `nin` bytes of input. Decode-only modules have it too: a pipeline bounds by it
+   * what the filters behind this one may decode to. */
   int64_t (*encode_bound)(const uint32_t *cd, size_t ncd, size_t nin);
 
   /* Exact size that `decode` will produce, from the chunk's own header or the cd_values, or H5Z_SIZE_UNKNOWN.
@@ -185,7 +186,7 @@ int64_t h5z_explain_version(char *text, size_t cap, const char *what, uint64_t f
 
 /* Defines h5z_filter_v1(). Arguments are designated initialisers of the function members.
  * With -DH5Z_DECODE_ONLY the encoder's members are dropped, so that the linker drops the encoder:
- * wrap `.encode`, `.encode_bound` and `.derive` in H5Z_ENCODER(...). */
+ * wrap `.encode` and `.derive` in H5Z_ENCODER(...). */
 #if defined(H5Z_DECODE_ONLY)
 #  define H5Z_ENCODER(...)
 #  define H5Z_FLAGS_ ((H5Z_FILTER_FLAGS) & ~(uint32_t)H5Z_CAN_ENCODE)

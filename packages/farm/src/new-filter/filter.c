@@ -48,6 +48,12 @@ static int64_t decode(const uint32_t *cd, size_t ncd, const void *in, size_t nin
   return o == size ? (int64_t)size : (int64_t)H5Z_E_CORRUPT;
 }
 
+/* Only bytes that stand alone cost more than themselves: one control byte for each 128, and one at the end. */
+static int64_t encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  (void)cd, (void)ncd;
+  return (int64_t)nin + (int64_t)(nin / LITERAL_MAX) + 1 + HEADER;
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 static int64_t derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds, uint32_t *stored, size_t cap) {
   const uint32_t stride = nclient >= 1 ? client[0] : 0;
@@ -56,12 +62,6 @@ static int64_t derive(const uint32_t *client, size_t nclient, const h5z_dataset 
   stored[0] = stride;
   stored[1] = ds->type_size;
   return 2;
-}
-
-/* Only bytes that stand alone cost more than themselves: one control byte for each 128, and one at the end. */
-static int64_t encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  (void)cd, (void)ncd;
-  return (int64_t)nin + (int64_t)(nin / LITERAL_MAX) + 1 + HEADER;
 }
 
 static uint8_t difference(const uint8_t *src, size_t i, size_t stride) {
@@ -104,6 +104,5 @@ static int64_t encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin
 }
 #endif
 
-H5Z_FILTER(H5Z_ENCODER(.derive = derive, .encode_bound = encode_bound, .encode = encode, )
-               .decoded_size = decoded_size,
-           .decode = decode)
+H5Z_FILTER(H5Z_ENCODER(.derive = derive, .encode = encode, ).encode_bound = encode_bound,
+           .decoded_size = decoded_size, .decode = decode)
