@@ -14,12 +14,12 @@ export {
 } from './errors.js';
 export { defineFilter, type FilterAbout, type FilterFiles, type NativeHost, variantOrder } from './filter.js';
 export { checkSha256, sha256, sriOf } from './integrity.js';
+export { parameterString, parseParameterString } from './parameter-string.js';
 export {
   completeOptions,
   describeRange,
   fromStoredValues,
   MAX_CD_VALUES,
-  parameterString,
   toClientValues,
   toWords,
 } from './params.js';

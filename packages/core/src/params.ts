@@ -75,13 +75,6 @@ export function fromStoredValues(
   return result;
 }
 
-/** Readable values in the TOML style of HDF5's coming string parameters: `level = 9, codec = "zstd"`. */
-export function parameterString(values: Readonly<Record<string, unknown>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name} = ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`)
-    .join(', ');
-}
-
 /** Any caller's cd_values as words: negative int32 become their bit patterns; anything that is no 32-bit word is refused. */
 export function toWords(values: CdValues | undefined): Uint32Array {
   if (values instanceof Uint32Array) return checkCount(values);

@@ -24,6 +24,7 @@ test('@h5z/core', () => {
     'isH5zError',
     'loadWasm',
     'parameterString',
+    'parseParameterString',
     'readWasm',
     'sha256',
     'sriOf',
