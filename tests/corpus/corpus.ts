@@ -14,6 +14,9 @@ export interface CorpusDataset {
   readonly filters: readonly { readonly id: number; readonly flags: number; readonly cd_values: readonly number[] }[];
   readonly sha256?: string | null;
   readonly n_chunks?: number;
+  /** Bytes of the values that were digested, and with what; "inferred: ..." when it was another file. */
+  readonly nbytes?: number;
+  readonly decodable_by?: readonly string[];
   readonly chunks_with_nonzero_filter_mask?: unknown;
 }
 
@@ -39,6 +42,16 @@ export const BUILT_INS: readonly number[] = [1, 2, 3];
 export const OURS: ReadonlySet<number> = new Set(
   filterFolders().flatMap(({ description }) => [description.id, ...(description.aliases ?? []).map(({ id }) => id)]),
 );
+
+/** IDs that only old files use. A side module for h5wasm, as any HDF5 plugin, answers to its filter's own ID alone. */
+export const ALIASES: ReadonlySet<number> = new Set(
+  filterFolders().flatMap(({ description }) => (description.aliases ?? []).map(({ id }) => id)),
+);
+
+/** Was the digest inferred from a twin of the file whose values have another size? It is not of these values, then. */
+export function isOfTwin(dataset: CorpusDataset, bytes: number): boolean {
+  return dataset.nbytes !== bytes && (dataset.decodable_by ?? []).some((by) => by.startsWith('inferred'));
+}
 
 export async function builtRegistry(): Promise<Registry> {
   const packages: FilterPackage[] = [];
