@@ -1,0 +1,321 @@
+/* Blosc chunks to data: every offset and length is held to the chunk before it is used, and memory to twice a block (three
+ * times with the delta filter). A chunk's layout is drawn in blosc.h. */
+#include "blosc.h"
+
+#include <lz4.h>
+#include <stdlib.h>
+#include <transpose/transpose.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "codecs.h"
+
+enum { BLOSC2_FIRST = 3, NEWEST = 6 };
+enum { FLAG_SHUFFLE = 1, FLAG_MEMCPY = 2, FLAG_BITSHUFFLE = 4, FLAG_DELTA = 8, FLAG_WHOLE = 16 };
+enum { FORMAT_BLOSCLZ, FORMAT_LZ4, FORMAT_SNAPPY, FORMAT_ZLIB, FORMAT_ZSTD, FORMAT_USER = 6, FORMAT_SCHUNK = 7 };
+enum { FILTER_BYTEDELTA = 35, FILTER_INT_TRUNC = 36 };
+enum { MOST_DICTIONARY = 128 << 10 };
+
+/* Filters that leave nothing to undo. */
+static int is_nothing(unsigned filter) { return filter == 0 || filter == BLOSC_TRUNC_PREC || filter == FILTER_INT_TRUNC; }
+
+static int64_t read_extension(blosc_chunk *c) {
+  const uint8_t *const in = c->bytes;
+  const unsigned flags2 = in[30], flags3 = in[31];
+  memcpy(c->filters, in + 16, BLOSC_FILTERS);
+  memcpy(c->parameters, in + 24, BLOSC_FILTERS);
+  if (c->version == BLOSC2_FIRST) c->filters[5] = c->parameters[5] = 0; /* left as they happened to be, then */
+  if (flags2 & ~1u) return H5Z_E_VERSION;
+  if (flags2 & 1) return H5Z_E_UNSUPPORTED; /* blocks of various lengths, never in an HDF5 chunk */
+  if (flags3 & (8 | 128)) return H5Z_E_UNSUPPORTED; /* a stub of a chunk on disk; timings instead of data */
+  c->special = flags3 >> 4 & 7;
+  if (c->special > BLOSC_SPECIAL_UNINIT) return H5Z_E_VERSION;
+  if (c->special == BLOSC_SPECIAL_VALUE) {
+    const size_t value = c->length - BLOSC_EXTENDED;
+    if (value == 0 || c->size % value != 0) return H5Z_E_CORRUPT;
+  }
+  if (c->special == BLOSC_SPECIAL_NAN && (c->size % c->typesize != 0 || (c->typesize != 4 && c->typesize != 8)))
+    return H5Z_E_CORRUPT;
+  if (c->special || c->flags & FLAG_MEMCPY) return 0;
+  for (int i = 0; i < BLOSC_FILTERS; i++) {
+    const unsigned f = c->filters[i];
+    if (!is_nothing(f) && f > BLOSC_DELTA && f != FILTER_BYTEDELTA) return H5Z_E_UNSUPPORTED;
+  }
+  if (flags3 & 1) {
+    const size_t at = BLOSC_EXTENDED + 4 * c->blocks;
+    if (c->length < at + 4) return H5Z_E_CORRUPT;
+    c->dictionary_length = blosc_get_u32(in + at);
+    c->dictionary = in + at + 4;
+    if (c->dictionary_length == 0 || c->dictionary_length > MOST_DICTIONARY) return H5Z_E_CORRUPT;
+    if (c->dictionary_length > c->length - at - 4) return H5Z_E_CORRUPT;
+  }
+  return 0;
+}
+
+int64_t blosc_open(const void *in, size_t nin, unsigned newest, blosc_chunk *c) {
+  const uint8_t *const p = (const uint8_t *)in;
+  memset(c, 0, sizeof *c);
+  if (nin < BLOSC_HEADER) return H5Z_E_CORRUPT;
+  c->bytes = p;
+  c->version = p[0], c->flags = p[2], c->typesize = p[3];
+  c->size = blosc_get_u32(p + 4), c->block = blosc_get_u32(p + 8), c->length = blosc_get_u32(p + 12);
+  if (c->version == 0) return H5Z_E_CORRUPT;
+  if (c->version > newest || c->version > NEWEST) return H5Z_E_VERSION;
+  if (c->typesize == 0 || c->block == 0 || c->size > INT32_MAX || c->block > INT32_MAX) return H5Z_E_CORRUPT;
+  const int second = c->version >= BLOSC2_FIRST;
+  const int extended = second && (c->flags & (FLAG_SHUFFLE | FLAG_BITSHUFFLE)) == (FLAG_SHUFFLE | FLAG_BITSHUFFLE);
+  c->header = extended ? BLOSC_EXTENDED : BLOSC_HEADER;
+  if (c->length < c->header || c->length > nin) return H5Z_E_CORRUPT;
+  if (c->block > c->size && c->size > 0) c->block = c->size;
+  c->blocks = c->size / c->block + (c->size % c->block != 0);
+  const int compressed = !(c->flags & FLAG_MEMCPY) && !(extended && p[31] >> 4 & 7);
+  if (compressed && c->blocks > (c->length - c->header) / 4) return H5Z_E_CORRUPT;
+
+  if (extended) {
+    const int64_t error = read_extension(c);
+    if (error < 0) return error;
+  } else {
+    if (!second && c->flags & FLAG_DELTA) return H5Z_E_VERSION;
+    if (c->flags & FLAG_SHUFFLE && (second || c->typesize > 1)) c->filters[5] = BLOSC_SHUFFLE;
+    else if (c->flags & FLAG_BITSHUFFLE) c->filters[5] = BLOSC_BITSHUFFLE;
+    if (c->flags & FLAG_DELTA) c->filters[4] = BLOSC_DELTA;
+  }
+  if (c->special) return 0;
+  if (c->flags & FLAG_MEMCPY) return c->length == c->header + c->size ? 0 : H5Z_E_CORRUPT;
+  const unsigned format = c->flags >> 5;
+  if (format == 5) return H5Z_E_VERSION;
+  if (format == FORMAT_USER || format == FORMAT_SCHUNK || (second && format == FORMAT_SNAPPY)) return H5Z_E_UNSUPPORTED;
+  if (!second && p[1] != 1) return H5Z_E_VERSION;
+  if (c->dictionary && format != FORMAT_ZSTD && format != FORMAT_LZ4) return H5Z_E_CORRUPT;
+  return 0;
+}
+
+void blosc_special(unsigned special, size_t size, size_t block, size_t typesize, blosc_chunk *c) {
+  memset(c, 0, sizeof *c);
+  c->version = BLOSC2_FIRST, c->special = special;
+  c->size = size, c->block = block > 0 && block < size ? block : size, c->typesize = typesize;
+  c->blocks = c->block > 0 ? c->size / c->block + (c->size % c->block != 0) : 0;
+}
+
+size_t blosc_block_bytes(const blosc_chunk *c, size_t index) {
+  const size_t begin = index * c->block;
+  return c->size - begin < c->block ? c->size - begin : c->block;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ streams */
+
+static int64_t inflate_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
+  z_stream *z = (z_stream *)r->zlib;
+  if (!z) {
+    z = calloc(1, sizeof *z);
+    if (!z) return H5Z_E_MEMORY;
+    if (inflateInit(z) != Z_OK) {
+      free(z);
+      return H5Z_E_MEMORY;
+    }
+    r->zlib = z;
+  } else if (inflateReset(z) != Z_OK) {
+    return H5Z_E_INTERNAL;
+  }
+  z->next_in = (Bytef *)in, z->avail_in = (uInt)nin;
+  z->next_out = out, z->avail_out = (uInt)nout;
+  const int status = inflate(z, Z_FINISH);
+  if (status == Z_MEM_ERROR) return H5Z_E_MEMORY;
+  return status == Z_STREAM_END && z->avail_out == 0 ? 0 : H5Z_E_CORRUPT;
+}
+
+static int64_t zstd_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
+  const blosc_chunk *c = r->chunk;
+  if (!r->zstd) r->zstd = ZSTD_createDCtx();
+  if (!r->zstd) return H5Z_E_MEMORY;
+  if (c->dictionary && !r->zdict) r->zdict = ZSTD_createDDict(c->dictionary, c->dictionary_length);
+  if (c->dictionary && !r->zdict) return H5Z_E_CORRUPT;
+  const size_t got = c->dictionary
+                         ? ZSTD_decompress_usingDDict((ZSTD_DCtx *)r->zstd, out, nout, in, nin, (ZSTD_DDict *)r->zdict)
+                         : ZSTD_decompressDCtx((ZSTD_DCtx *)r->zstd, out, nout, in, nin);
+  return got == nout ? 0 : H5Z_E_CORRUPT;
+}
+
+static int64_t decode_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
+  const blosc_chunk *c = r->chunk;
+  int got;
+  switch (c->flags >> 5) {
+    case FORMAT_BLOSCLZ: return blosclz_decode(in, nin, out, nout) == 0 ? 0 : H5Z_E_CORRUPT;
+    case FORMAT_SNAPPY: return snappy_decode(in, nin, out, nout) == 0 ? 0 : H5Z_E_CORRUPT;
+    case FORMAT_ZLIB: return inflate_stream(r, in, nin, out, nout);
+    case FORMAT_ZSTD: return zstd_stream(r, in, nin, out, nout);
+    default:
+      got = c->dictionary ? LZ4_decompress_safe_usingDict((const char *)in, (char *)out, (int)nin, (int)nout,
+                                                          (const char *)c->dictionary, (int)c->dictionary_length)
+                          : LZ4_decompress_safe((const char *)in, (char *)out, (int)nin, (int)nout);
+      return got >= 0 && (size_t)got == nout ? 0 : H5Z_E_CORRUPT;
+  }
+}
+
+/* The streams of a block, one behind the other. */
+static int64_t decode_streams(blosc_reader *r, size_t index, uint8_t *out, size_t bytes) {
+  const blosc_chunk *const c = r->chunk;
+  const int second = c->version >= BLOSC2_FIRST;
+  size_t streams = 1;
+  /* Before it had a flag, Blosc split by this rule alone. */
+  if (!(c->flags & FLAG_WHOLE) && bytes == c->block && (second || (c->typesize <= 16 && c->block / c->typesize >= 128)))
+    streams = c->typesize;
+  const size_t each = bytes / streams;
+  if (each == 0 || each * streams != bytes) return H5Z_E_CORRUPT;
+
+  size_t at = blosc_get_u32(c->bytes + c->header + 4 * index);
+  if (at < c->header + 4 * c->blocks || at > c->length) return H5Z_E_CORRUPT;
+  for (size_t i = 0; i < streams; i++, out += each) {
+    if (c->length - at < 4) return H5Z_E_CORRUPT;
+    const uint32_t n = blosc_get_u32(c->bytes + at);
+    at += 4;
+    if (second && (n == 0 || n > INT32_MAX)) { /* a run */
+      const uint32_t byte = 0u - n;
+      if (n != 0 && (c->length == at || !(c->bytes[at++] & 1) || byte > 255)) return H5Z_E_CORRUPT;
+      memset(out, (int)byte, each);
+      continue;
+    }
+    if (n > c->length - at) return H5Z_E_CORRUPT;
+    if (n == each) {
+      memcpy(out, c->bytes + at, each);
+    } else {
+      const int64_t error = decode_stream(r, c->bytes + at, n, out, each);
+      if (error < 0) return error;
+    }
+    at += n;
+  }
+  return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ filters */
+
+static void undo_shuffle(const uint8_t *in, uint8_t *out, size_t bytes, size_t elem) {
+  const size_t n = bytes / elem;
+  rows_to_bytes(in, out, n, elem);
+  memcpy(out + n * elem, in + n * elem, bytes - n * elem);
+}
+
+static void undo_bitshuffle(const uint8_t *in, uint8_t *out, size_t bytes, size_t elem, int second) {
+  size_t n = bytes / elem;
+  if (second) n -= n % 8;
+  else if (n % 8 != 0) n = 0; /* Blosc 1 leaves such blocks alone */
+  if (n > 0) rows_to_bits(in, out, n, elem);
+  memcpy(out + n * elem, in + n * elem, bytes - n * elem);
+}
+
+/* Block 0 was combined with itself one element later, the others with block 0. */
+static void undo_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t typesize, const uint8_t *first) {
+  const size_t unit = typesize == 1 || typesize == 2 || typesize == 4 || typesize == 8 ? typesize : typesize % 8 == 0 ? 8 : 1;
+  const size_t whole = bytes - bytes % unit;
+  if (first) {
+    for (size_t i = 0; i < whole; i++) out[i] = in[i] ^ first[i];
+  } else {
+    memcpy(out, in, unit < whole ? unit : whole);
+    for (size_t i = unit; i < whole; i++) out[i] = in[i] ^ out[i - unit];
+  }
+  memcpy(out + whole, in + whole, bytes - whole);
+}
+
+/* Each row holds the differences of its bytes. */
+static void undo_bytedelta(const uint8_t *in, uint8_t *out, size_t bytes, size_t elem) {
+  const size_t n = bytes / elem;
+  for (size_t j = 0; j < elem; j++) {
+    uint8_t sum = 0;
+    for (size_t i = 0; i < n; i++) out[j * n + i] = sum = (uint8_t)(sum + in[j * n + i]);
+  }
+  memcpy(out + n * elem, in + n * elem, bytes - n * elem);
+}
+
+static void undo(const blosc_reader *r, int filter, size_t index, const uint8_t *in, uint8_t *out, size_t bytes) {
+  const blosc_chunk *const c = r->chunk;
+  const size_t elem = c->parameters[filter] > 0 ? c->parameters[filter] : c->typesize;
+  switch (c->filters[filter]) {
+    case BLOSC_SHUFFLE: undo_shuffle(in, out, bytes, elem); return;
+    case BLOSC_BITSHUFFLE: undo_bitshuffle(in, out, bytes, c->typesize, c->version >= BLOSC2_FIRST); return;
+    case BLOSC_DELTA: undo_delta(in, out, bytes, c->typesize, index > 0 ? r->first : NULL); return;
+    default: undo_bytedelta(in, out, bytes, elem);
+  }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- blocks */
+
+static void fill_special(const blosc_chunk *c, size_t index, uint8_t *out, size_t bytes) {
+  static const uint8_t nan4[4] = {0, 0, 0xc0, 0x7f}, nan8[8] = {0, 0, 0, 0, 0, 0, 0xf8, 0x7f};
+  const uint8_t *value = c->typesize == 8 ? nan8 : nan4;
+  size_t n = c->typesize == 8 ? 8 : 4;
+  if (c->special == BLOSC_SPECIAL_ZERO || c->special == BLOSC_SPECIAL_UNINIT) {
+    memset(out, 0, bytes); /* of no value are all values: the same at every reading, then */
+    return;
+  }
+  if (c->special == BLOSC_SPECIAL_VALUE) value = c->bytes + BLOSC_EXTENDED, n = c->length - BLOSC_EXTENDED;
+  size_t phase = index * c->block % n;
+  size_t done = bytes < n ? bytes : n;
+  for (size_t i = 0; i < done; i++, phase = phase + 1 == n ? 0 : phase + 1) out[i] = value[phase];
+  for (; done < bytes; done += n) { /* doubling */
+    n = done < bytes - done ? done : bytes - done;
+    memcpy(out + done, out, n);
+  }
+}
+
+int64_t blosc_begin(blosc_reader *r, const blosc_chunk *c) {
+  r->chunk = c;
+  if (c->special || c->flags & FLAG_MEMCPY || c->size == 0) return 0;
+  int filters = 0, delta = 0;
+  for (int i = 0; i < BLOSC_FILTERS; i++) {
+    filters += !is_nothing(c->filters[i]);
+    delta |= c->filters[i] == BLOSC_DELTA;
+  }
+  if (filters > 0) {
+    r->scratch = malloc(c->block * (filters > 1 ? 2 : 1));
+    if (!r->scratch) return H5Z_E_MEMORY;
+  }
+  if (delta) {
+    r->first = malloc(c->block);
+    return r->first ? blosc_read(r, 0, r->first) : H5Z_E_MEMORY;
+  }
+  return 0;
+}
+
+int64_t blosc_read(blosc_reader *r, size_t index, uint8_t *out) {
+  const blosc_chunk *const c = r->chunk;
+  const size_t bytes = blosc_block_bytes(c, index);
+  if (c->special) {
+    fill_special(c, index, out, bytes);
+    return 0;
+  }
+  if (c->flags & FLAG_MEMCPY) {
+    memcpy(out, c->bytes + c->header + index * c->block, bytes);
+    return 0;
+  }
+  uint8_t *from = r->scratch ? r->scratch : out;
+  const int64_t error = decode_streams(r, index, from, bytes);
+  if (error < 0) return error;
+  for (int i = BLOSC_FILTERS - 1; i >= 0; i--) {
+    if (is_nothing(c->filters[i])) continue;
+    int left = 0;
+    for (int k = 0; k < i; k++) left += !is_nothing(c->filters[k]);
+    uint8_t *const to = left == 0 ? out : from == r->scratch ? r->scratch + c->block : r->scratch;
+    undo(r, i, index, from, to, bytes);
+    from = to;
+  }
+  return 0;
+}
+
+void blosc_end(blosc_reader *r) {
+  free(r->scratch);
+  free(r->first);
+  ZSTD_freeDDict((ZSTD_DDict *)r->zdict);
+  ZSTD_freeDCtx((ZSTD_DCtx *)r->zstd);
+  if (r->zlib) {
+    inflateEnd((z_stream *)r->zlib);
+    free(r->zlib);
+  }
+}
+
+int64_t blosc_decode(const blosc_chunk *c, uint8_t *out) {
+  blosc_reader reader = {0};
+  int64_t error = blosc_begin(&reader, c);
+  for (size_t i = 0; error >= 0 && i < c->blocks; i++) error = blosc_read(&reader, i, out + i * c->block);
+  blosc_end(&reader);
+  return error < 0 ? error : (int64_t)c->size;
+}
