@@ -1,6 +1,7 @@
-// `./farm bench`: every filter beside its peer, in alternating runs on the same chunks of real arrays. Three suites:
-// native plugins against those of the hdf5plugin wheel, standalone WebAssembly against numcodecs.js, h5wasm side modules
-// against h5wasm-plugins. What is run is read from filters/*/filter.json; results are medians, never limits of a test.
+// `./farm bench`: every filter beside its peer, in alternating runs on the same chunks of real arrays. Three suites: native
+// plugins against those of the hdf5plugin wheel, or libhdf5's own filters for what it has built in; standalone WebAssembly
+// against numcodecs.js; h5wasm side modules against h5wasm-plugins. What is run is read from filters/*/filter.json; results
+// are medians, never limits of a test.
 import { execFile, spawn } from 'node:child_process';
 import {
   copyFileSync,
@@ -185,7 +186,7 @@ async function native(context: Context): Promise<BenchRow[]> {
     }
   }
   if (jobs.length === 0) return [];
-  context.log(`native: ${jobs.length} comparisons with hdf5plugin's filters`);
+  context.log(`native: ${jobs.length} comparisons with the filters of hdf5plugin and libhdf5`);
   const rows: BenchRow[] = [];
   await lines(context.python, [join(here, 'native.py')], JSON.stringify({ rounds: context.rounds, jobs }), (line) => {
     const result = JSON.parse(line) as NativeResult;
@@ -203,7 +204,7 @@ async function native(context: Context): Promise<BenchRow[]> {
         direction,
         array: job.array.file,
         nbytes: result.nbytes,
-        peer: 'hdf5plugin',
+        peer: result.peer,
         ...summarise(result[direction], result.nbytes),
         sizeRatio: result.oursBytes / result.peerBytes,
       });
@@ -217,6 +218,7 @@ type NativeResult =
   | { readonly key: string; readonly skipped: string }
   | {
       readonly key: string;
+      readonly peer: string;
       readonly nbytes: number;
       readonly oursBytes: number;
       readonly peerBytes: number;

@@ -1,11 +1,12 @@
-"""Times two HDF5 plugins on the same chunks in one process: ours and the one of the hdf5plugin wheel.
+"""Times two HDF5 filters on the same chunks in one process: our plugin, and the one of the hdf5plugin wheel or, for what
+libhdf5 has built in (deflate, shuffle, fletcher32, szip, nbit, scaleoffset), libhdf5's own, in the library of h5py's wheel.
 
-Both shared objects are opened with dlopen and their H5Z_class2_t filter functions are called directly, as libhdf5 calls
-them: a malloc'ed buffer goes in, the filter replaces it. One thread; libhdf5 itself takes no part, so nothing but the
+Both sides' H5Z_class2_t filter functions are called directly, as libhdf5 calls them; those of libhdf5 itself are found by
+the names of their tables (H5Z_DEFLATE and so on), which the wheel's library exports: a malloc'ed buffer goes in, the filter replaces it. One thread; libhdf5 itself takes no part, so nothing but the
 filters is measured. Seconds are the thread's CPU time, so that other work on the machine counts for neither side. Chunks are decoded from the *peer's* bytes, so that both decoders see the same input.
 
 stdin:  {"rounds": n, "jobs": [{"key", "id", "library", "cd", "data", "nbytes", "chunkBytes", "lossless"}]}
-stdout: one JSON line per job: {"key", "nbytes", "peerBytes", "oursBytes", "encode": [[ours, peer] seconds per round], "decode": [...]}
+stdout: one JSON line per job: {"key", "peer", "nbytes", "peerBytes", "oursBytes", "encode": [[ours, peer] seconds per round], "decode": [...]}
 """
 
 import ctypes
@@ -65,6 +66,27 @@ def peers():
     return found
 
 
+# libhdf5's own filters and their tables.
+BUILT_IN = {1: "H5Z_DEFLATE", 2: "H5Z_SHUFFLE", 3: "H5Z_FLETCHER32", 4: "H5Z_SZIP", 5: "H5Z_NBIT", 6: "H5Z_SCALEOFFSET"}
+
+
+def built_in():
+    """Filter ID -> H5Z_class2_t of what is in the libhdf5 of this process, as far as it exports the tables."""
+    with open("/proc/self/maps") as maps:
+        paths = {line.split()[-1] for line in maps if "/libhdf5" in line and "libhdf5_hl" not in line}
+    found = {}
+    for path in paths:
+        library = ctypes.CDLL(path)
+        for code, name in BUILT_IN.items():
+            try:
+                cls = FilterClass.in_dll(library, name)
+            except ValueError:
+                continue
+            if cls.id == code and cls.filter:
+                found[code] = cls
+    return found
+
+
 def call(cls, flags, cd, data):
     """One filter call: (result bytes, seconds). The buffer is made and freed outside the clock."""
     values = (ctypes.c_uint * max(1, len(cd)))(*cd)
@@ -109,11 +131,12 @@ def main():
     LIBC.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
     LIBC.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
     order = json.load(sys.stdin)
-    theirs = peers()
+    theirs, own = peers(), built_in()
     for job in order["jobs"]:
-        peer = theirs.get(job["id"])
+        peer = theirs.get(job["id"]) or own.get(job["id"])
         if peer is None:
-            print(json.dumps({"key": job["key"], "skipped": "hdf5plugin has no filter %d" % job["id"]}), flush=True)
+            where = "libhdf5 exports" if job["id"] in BUILT_IN else "hdf5plugin has"
+            print(json.dumps({"key": job["key"], "skipped": "%s no filter %d" % (where, job["id"])}), flush=True)
             continue
         ours = plugin(job["library"])
         if ours.id != job["id"]:
@@ -134,6 +157,7 @@ def main():
             json.dumps(
                 {
                     "key": job["key"],
+                    "peer": "hdf5plugin" if job["id"] in theirs else "libhdf5",
                     "nbytes": len(data),
                     "oursBytes": sum(map(len, ours_encoded)),
                     "peerBytes": sum(map(len, peer_encoded)),
