@@ -56,21 +56,21 @@ const product = (chunk: readonly number[]) => chunk.reduce((n, dim) => n * dim, 
 /** What a lossy filter's number promises, and how far the decoded values are from that (filter.schema.json, `bounds`). */
 function errorOf(bounds: NonNullable<Parameter['bounds']>, limit: number, values: number[], decoded: number[]) {
   const errors = values.map((value, i) => Math.abs(value - (decoded[i] ?? Number.NaN)));
-  const range = Math.max(...values) - Math.min(...values);
+  const range = values.reduce((a, b) => Math.max(a, b), -Infinity) - values.reduce((a, b) => Math.min(a, b), Infinity);
   const worst = (list: number[]) =>
     list.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);
   switch (bounds) {
     case 'absolute':
       return { reached: worst(errors), allowed: limit };
     case 'range':
-      return { reached: worst(errors), allowed: limit * range };
+      return { reached: worst(errors), allowed: limit === 0 ? 0 : limit * range }; // a range may be infinite
     case 'pointwise':
       return { reached: worst(errors.map((error, i) => error - limit * Math.abs(values[i] ?? 0))), allowed: 0 };
-    case 'psnr':
-      return {
-        reached: Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / errors.length),
-        allowed: range / 10 ** (limit / 20),
-      };
+    case 'psnr': {
+      const most = worst(errors) || 1; // its square, and the range, may be beyond the largest number
+      const mean = errors.reduce((sum, error) => sum + (error / most) ** 2, 0) / errors.length;
+      return { reached: most * Math.sqrt(mean), allowed: range / 10 ** (limit / 20) };
+    }
   }
 }
 

@@ -184,6 +184,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         const [, writer] = pair.split(' < ') as [string, string];
         const written = wrote.get(writer)?.answer[entry.name];
         const got = answer[entry.name];
+        // A choice that the peer does not write it need not read (a newer revision of the format).
+        if (pair.startsWith('theirs') && !isWritten('theirs', entry)) continue;
         if (written?.error !== undefined) {
           // The peer may not know a choice of ours; we may refuse what our filter cannot encode, and say so. But not what
           // the peer's encodes.

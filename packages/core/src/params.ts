@@ -19,7 +19,7 @@ type Value = number | string | boolean;
 export function toClientValues(description: FilterDescription, options: object = {}): Uint32Array {
   const values = resolveOptions(description, options);
   const words: number[] = [];
-  let needed = 0;
+  let needed = description.clientWords ?? 0;
   for (const parameter of description.parameters) {
     const value = values.get(parameter.name);
     if (value === undefined) continue;

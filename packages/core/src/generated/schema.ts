@@ -110,6 +110,10 @@ export interface FilterDescription {
    */
   parameters: Parameter[];
   /**
+   * Least number of client cd_values, filled up with zeros, for filters whose other implementations refuse fewer.
+   */
+  clientWords?: number;
+  /**
    * True when the stored cd_values pack the parameters, so that only the filter's own `restore` (filter.h) turns them back into the client values that the parameters' places describe. Default false.
    */
   restore?: boolean;
