@@ -179,7 +179,6 @@ static int64_t jpeg_restore(const uint32_t *stored, size_t nstored, uint32_t *cl
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
 
-#if !defined(H5Z_DECODE_ONLY)
 /* 0, or the error. */
 static int64_t read_image(const uint32_t *cd, size_t ncd, image *to) {
   if (ncd != 4 || cd[1] == 0 || cd[1] > JPEG_MAX_DIMENSION || cd[2] == 0 || cd[2] > JPEG_MAX_DIMENSION || cd[3] > 1)
@@ -188,6 +187,15 @@ static int64_t read_image(const uint32_t *cd, size_t ncd, image *to) {
   return 0;
 }
 
+/* libjpeg-turbo's tjBufSize for 4:2:0, which is never less than what is needed. */
+static int64_t jpeg_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  image i;
+  const int64_t error = read_image(cd, ncd, &i);
+  (void)nin;
+  return error < 0 ? error : ((int64_t)i.columns + 15) / 16 * 16 * (((int64_t)i.rows + 15) / 16 * 16) * 3 + 2048;
+}
+
+#if !defined(H5Z_DECODE_ONLY)
 /* Samples of 8 bits, alone, in arrays, or three to a compound. */
 static int has_samples(const h5z_dataset *ds) {
   if (ds->type_class == H5Z_CLASS_COMPOUND) return ds->type_size == 3;
@@ -217,14 +225,6 @@ static int64_t jpeg_derive(const uint32_t *client, size_t nclient, const h5z_dat
   if (columns * rows * components != bytes) return H5Z_E_NOT_APPLICABLE;
   stored[0] = client[0], stored[1] = (uint32_t)columns, stored[2] = (uint32_t)rows, stored[3] = client[3];
   return 4;
-}
-
-/* libjpeg-turbo's tjBufSize for 4:2:0, which is never less than what is needed. */
-static int64_t jpeg_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  image i;
-  const int64_t error = read_image(cd, ncd, &i);
-  (void)nin;
-  return error < 0 ? error : ((int64_t)i.columns + 15) / 16 * 16 * (((int64_t)i.rows + 15) / 16 * 16) * 3 + 2048;
 }
 
 static void start_output(j_compress_ptr jpeg) { (void)jpeg; }
@@ -271,4 +271,4 @@ static int64_t jpeg_encode(const uint32_t *cd, size_t ncd, const void *in, size_
 #endif
 
 H5Z_FILTER(.decoded_size = jpeg_decoded_size, .decode = jpeg_decode, .restore = jpeg_restore,
-           H5Z_ENCODER(.derive = jpeg_derive, .encode_bound = jpeg_encode_bound, .encode = jpeg_encode))
+           .encode_bound = jpeg_encode_bound, H5Z_ENCODER(.derive = jpeg_derive, .encode = jpeg_encode))

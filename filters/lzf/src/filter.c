@@ -125,6 +125,12 @@ static int64_t lzf_decode(const uint32_t *cd, size_t ncd, const void *in, size_t
   return (int64_t)(cap - room);
 }
 
+/* What is not smaller is not written at all. */
+static int64_t lzf_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  (void)cd, (void)ncd;
+  return nin > UINT32_MAX ? H5Z_E_NOT_APPLICABLE : (int64_t)nin;
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 #  include <lzfP.h>
 
@@ -149,12 +155,6 @@ static int64_t lzf_derive(const uint32_t *client, size_t nclient, const h5z_data
   return (int64_t)count;
 }
 
-/* What is not smaller is not written at all. */
-static int64_t lzf_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  (void)cd, (void)ncd;
-  return nin > UINT32_MAX ? H5Z_E_NOT_APPLICABLE : (int64_t)nin;
-}
-
 static int64_t lzf_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
   (void)cd, (void)ncd;
   if (nin < LEAST || nin > UINT32_MAX) return H5Z_E_NOT_APPLICABLE;
@@ -167,5 +167,5 @@ static int64_t lzf_encode(const uint32_t *cd, size_t ncd, const void *in, size_t
 }
 #endif
 
-H5Z_FILTER(.decoded_size = lzf_decoded_size, .decode = lzf_decode,
-           H5Z_ENCODER(.derive = lzf_derive, .encode_bound = lzf_encode_bound, .encode = lzf_encode))
+H5Z_FILTER(.decoded_size = lzf_decoded_size, .decode = lzf_decode, .encode_bound = lzf_encode_bound,
+           H5Z_ENCODER(.derive = lzf_derive, .encode = lzf_encode))

@@ -142,6 +142,15 @@ static int64_t vbz_decode(const uint32_t *cd, size_t ncd, const void *in, size_t
   return whole ? size : H5Z_E_CORRUPT;
 }
 
+static int64_t vbz_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
+  options o;
+  const int64_t error = read_options(cd, ncd, &o);
+  if (error < 0) return error;
+  if (nin > INT32_MAX / 2) return H5Z_E_NOT_APPLICABLE;
+  const size_t between = o.layout.width > 0 ? svb_bound(o.layout, nin / o.layout.width + 1) : nin;
+  return HEADER + (int64_t)(o.level != 0 ? ZSTD_COMPRESSBOUND(between) : between);
+}
+
 #if !defined(H5Z_DECODE_ONLY)
 static int64_t vbz_derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds, uint32_t *stored, size_t cap) {
   options o;
@@ -151,15 +160,6 @@ static int64_t vbz_derive(const uint32_t *client, size_t nclient, const h5z_data
   if (nclient > cap) return H5Z_E_OUTPUT;
   memcpy(stored, client, 4 * nclient);
   return (int64_t)nclient;
-}
-
-static int64_t vbz_encode_bound(const uint32_t *cd, size_t ncd, size_t nin) {
-  options o;
-  const int64_t error = read_options(cd, ncd, &o);
-  if (error < 0) return error;
-  if (nin > INT32_MAX / 2) return H5Z_E_NOT_APPLICABLE;
-  const size_t between = o.layout.width > 0 ? svb_bound(o.layout, nin / o.layout.width + 1) : nin;
-  return HEADER + (int64_t)(o.level != 0 ? ZSTD_compressBound(between) : between);
 }
 
 static int64_t vbz_encode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
@@ -197,5 +197,5 @@ static int64_t vbz_encode(const uint32_t *cd, size_t ncd, const void *in, size_t
 }
 #endif
 
-H5Z_FILTER(.decoded_size = vbz_decoded_size, .decode = vbz_decode,
-           H5Z_ENCODER(.derive = vbz_derive, .encode_bound = vbz_encode_bound, .encode = vbz_encode))
+H5Z_FILTER(.decoded_size = vbz_decoded_size, .decode = vbz_decode, .encode_bound = vbz_encode_bound,
+           H5Z_ENCODER(.derive = vbz_derive, .encode = vbz_encode))
