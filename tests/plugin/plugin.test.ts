@@ -189,7 +189,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         if (written?.error !== undefined) {
           // The peer may not know a choice of ours; we may refuse what our filter cannot encode, and say so. But not what
           // the peer's encodes.
-          const refused = written.error.includes('not applicable') && !isWritten('theirs', entry);
+          const foreign = lossy && entry.dtype.startsWith('>'); // numbers in the other byte order come back as anything
+          const refused = written.error.includes('not applicable') && (foreign || !isWritten('theirs', entry));
           if (writer === 'theirs' || refused) continue;
           problems.push(`${writer} could not write: ${written.error}`);
         } else if (got?.error !== undefined || got === undefined) {

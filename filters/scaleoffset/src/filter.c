@@ -21,6 +21,7 @@
 #include <h5z/filter.h>
 
 #include <bitstream/bitstream.h>
+#include <decimal/decimal.h>
 
 enum { WORDS = 20, HEADER = 21, MINIMUM = 5 };
 enum { DECIMAL = 0, BINARY = 1, INTEGER = 2 };
@@ -66,17 +67,6 @@ static int64_t parse(const uint32_t *cd, size_t ncd, settings *s) {
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
-
-/* Powers of ten, rounded right on every system: pow() is not the same everywhere. T(1e, 12) gives 1e120, ..., 1e129. */
-#define TENS(e, n) e##n##0, e##n##1, e##n##2, e##n##3, e##n##4, e##n##5, e##n##6, e##n##7, e##n##8, e##n##9
-#define HUNDREDS(e, n)                                                                                             \
-  TENS(e, n##0), TENS(e, n##1), TENS(e, n##2), TENS(e, n##3), TENS(e, n##4), TENS(e, n##5), TENS(e, n##6),         \
-      TENS(e, n##7), TENS(e, n##8), TENS(e, n##9)
-static const double up[] = {HUNDREDS(1e, 0), HUNDREDS(1e, 1), HUNDREDS(1e, 2)};
-static const double down[] = {HUNDREDS(1e-, 0), HUNDREDS(1e-, 1), HUNDREDS(1e-, 2)};
-_Static_assert(sizeof up == (MOST_POWER + 1) * sizeof *up && sizeof down == sizeof up, "as many as parse lets through");
-
-static double power_of_ten(int32_t n) { return n >= 0 ? up[n] : down[-n]; }
 
 static inline uint64_t load(const uint8_t *p, unsigned size, int big_endian) {
   uint64_t x = 0;
@@ -182,7 +172,7 @@ static int64_t scaleoffset_decode(const uint32_t *cd, size_t ncd, const void *in
   const uint64_t minimum = load(from + MINIMUM, from[4] < 8 ? from[4] : 8, 0);
   offsets o = {.minimum = minimum, .fill_as = ((uint64_t)1 << bits) - 1};
   if (s.is_float) {
-    o.ten = power_of_ten(s.factor), o.minimum_double = as_double(minimum);
+    o.ten = decimal_power(s.factor), o.minimum_double = as_double(minimum);
     if (s.size == 4) o.ten_float = (float)o.ten, o.minimum_float = as_float(minimum);
   }
   const uint8_t *packed = from + HEADER;
@@ -293,7 +283,7 @@ static void plan_integers(const settings *s, int is_signed, const uint8_t *in, p
 }
 
 /* 1 when x is the fill value or so near to it that HDF5 takes it for that, when looking for the smallest and largest. */
-static int is_fill(const settings *s, double difference) { return s->has_fill && (difference < 0 ? -difference : difference) < power_of_ten(-s->factor); }
+static int is_fill(const settings *s, double difference) { return s->has_fill && (difference < 0 ? -difference : difference) < decimal_power(-s->factor); }
 
 /* Floating-point numbers: 0, or H5Z_E_NOT_APPLICABLE for those of which HDF5 makes garbage. */
 static int64_t plan_floats(const settings *s, const uint8_t *in, plan *p) {
@@ -312,12 +302,12 @@ static int64_t plan_floats(const settings *s, const uint8_t *in, plan *p) {
     if (!any || x < low) low = x;
     any = 1;
   }
-  p->ten = power_of_ten(s->factor);
+  p->ten = decimal_power(s->factor);
   p->minimum_double = low;
   p->minimum = double_bits(low);
   double span;
   if (single) {
-    p->ten_float = (float)p->ten, p->minimum_float = (float)low, p->near_float = (float)power_of_ten(-s->factor);
+    p->ten_float = (float)p->ten, p->minimum_float = (float)low, p->near_float = (float)decimal_power(-s->factor);
     p->minimum = float_bits(p->minimum_float);
     const float high_scaled = (float)high * p->ten_float, low_scaled = p->minimum_float * p->ten_float;
     span = high_scaled - low_scaled;

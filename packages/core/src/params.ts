@@ -265,6 +265,26 @@ function writeWords(
       words[word] = ((words[word] ?? 0) | (value << (place.shift ?? 0))) >>> 0;
       break;
     }
+    case 'fixed':
+    case 'log2': {
+      const { width = 32, shift = 0, fraction = 0, as } = place;
+      const scaled = as === 'fixed' ? Math.round(value * 2 ** fraction) : Math.floor(Math.log2(value) * 2 ** fraction);
+      const sign = as === 'log2' ? 2 ** (width - 1) : 0;
+      const [least, most] = sign > 0 ? [1 - sign, sign - 1] : [0, 2 ** width - 1];
+      if (!Number.isInteger(scaled) || scaled < least || scaled > most) {
+        const number = (whole: number) => (sign > 0 ? 2 ** (whole / 2 ** fraction) : whole / 2 ** fraction);
+        throw new H5zError(
+          'H5Z_PARAMETER',
+          `${filter.name}: "${parameter.name}" = ${value} does not fit its place in cd_values`,
+          {
+            remedy: `use a value from ${number(least)} to ${number(most)}`,
+            details: { option: parameter.name, value },
+          },
+        );
+      }
+      words[word] = ((words[word] ?? 0) | ((Math.abs(scaled) + (scaled < 0 ? sign : 0)) * 2 ** shift)) >>> 0;
+      break;
+    }
     case 'float64-le':
       float.setFloat64(0, value, true);
       words[word] = float.getUint32(0, true);
@@ -295,7 +315,14 @@ function readWords(words: Uint32Array, place: Place): number | undefined {
     case 'bool':
       return first === 0 ? 0 : 1;
     case 'bits':
-      return Number((BigInt(first) >> BigInt(place.shift ?? 0)) & ((1n << BigInt(place.width ?? 32)) - 1n));
+      return bitsOf(first, place);
+    case 'fixed':
+      return bitsOf(first, place) / 2 ** (place.fraction ?? 0);
+    case 'log2': {
+      const sign = 2 ** ((place.width ?? 32) - 1);
+      const bits = bitsOf(first, place);
+      return 2 ** ((bits < sign ? bits : sign - bits) / 2 ** (place.fraction ?? 0));
+    }
     case 'float64-le':
     case 'float64-be': {
       const second = words[place.word + 1];
@@ -308,4 +335,8 @@ function readWords(words: Uint32Array, place: Place): number | undefined {
     default:
       return first;
   }
+}
+
+function bitsOf(word: number, { shift = 0, width = 32 }: Place): number {
+  return Number((BigInt(word) >> BigInt(shift)) & ((1n << BigInt(width)) - 1n));
 }

@@ -55,6 +55,41 @@ const shuffled = filter(
 );
 
 describe('options to client cd_values', () => {
+  test('numbers with a point in bits: fixed to the nearest, log2 rounded down', () => {
+    const place = { word: 0, shift: 0, width: 28, fraction: 16 };
+    const packed = filter([
+      {
+        name: 'mode',
+        type: 'enum',
+        values: { rate: 1, error: 3 },
+        default: 'rate',
+        doc: 'd',
+        client: { word: 0, as: 'bits', shift: 28, width: 2 },
+      },
+      {
+        name: 'rate',
+        type: 'number',
+        default: 2,
+        when: { mode: 'rate' },
+        doc: 'd',
+        client: { ...place, as: 'fixed', width: 27 },
+      },
+      { name: 'error', type: 'number', when: { mode: 'error' }, doc: 'd', client: { ...place, as: 'log2' } },
+      { name: 'swap', type: 'boolean', default: false, doc: 'd', client: { word: 0, as: 'bits', shift: 31, width: 1 } },
+    ]);
+    expect([...toClientValues(packed, { rate: 3.3 })]).toEqual([0x10034ccd]);
+    expect([...toClientValues(packed, { mode: 'error', error: 0.25, swap: true })]).toEqual([0xb8020000]);
+    expect([...toClientValues(packed, { mode: 'error', error: 3 })]).toEqual([0x300195c0]);
+    expect(fromStoredValues(packed, [0xb8020000])).toEqual({ mode: 'error', error: 0.25, swap: true });
+    expect(fromStoredValues(packed, [0x10034ccd]).rate).toBeCloseTo(3.3, 4);
+    const read = fromStoredValues(packed, [...toClientValues(packed, { mode: 'error', error: 1e-3 })]).error as number;
+    expect(read).toBeLessThanOrEqual(1e-3);
+    expect(read).toBeGreaterThan(0.99998e-3);
+    expect(() => toClientValues(packed, { rate: 2048 })).toThrow(code(/does not fit/));
+    expect(() => toClientValues(packed, { rate: -1 })).toThrow(code(/does not fit/));
+    expect(() => toClientValues(packed, { mode: 'error', error: 0 })).toThrow(code(/does not fit/));
+  });
+
   test('defaults, and trailing omittable words left out', () => {
     expect([...toClientValues(shuffled)]).toEqual([0, 2]);
     expect([...toClientValues(shuffled, { codec: 'zstd' })]).toEqual([0, 3]);

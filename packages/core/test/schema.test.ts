@@ -55,6 +55,10 @@ describe('schemas', () => {
     expect(parameter({ ...range, client: { word: 0, as: 'bits', shift: 3, width: 3 } })).toBe(true);
     expect(parameter({ ...range, client: { word: 0, as: 'bits' } })).toBe(false);
     expect(parameter({ ...range, client: { word: 0, shift: 3 } })).toBe(false);
+    const fixed = { word: 0, as: 'fixed', shift: 0, width: 8 };
+    expect(parameter({ type: 'number', client: { ...fixed, fraction: 4 } })).toBe(true);
+    expect(parameter({ type: 'number', client: fixed })).toBe(false);
+    expect(parameter({ ...range, client: { word: 0, as: 'bits', shift: 3, width: 3, fraction: 1 } })).toBe(false);
   });
 
   test('every filters/*/filter.json is valid', () => {

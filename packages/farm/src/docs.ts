@@ -33,7 +33,7 @@ function table(
 function place(at: Place | undefined): string {
   if (at === undefined) return '';
   const as = at.as ?? 'uint32';
-  const bits = as === 'bits' ? ` ${at.shift}..${(at.shift ?? 0) + (at.width ?? 1) - 1}` : '';
+  const bits = at.width !== undefined ? ` ${at.shift}..${(at.shift ?? 0) + (at.width ?? 1) - 1}` : '';
   const words = as.startsWith('float64') ? `[${at.word}], [${at.word + 1}]` : `[${at.word}]`;
   return as === 'uint32' ? words : `${words} as ${as}${bits}`;
 }

@@ -60,9 +60,31 @@ export type Identifier = string;
  */
 export type Scalar = number | string | boolean;
 /**
- * How the value lies in its words: float64-le takes two words, low first; float64-be two words, high first; bits takes `width` bits from bit `shift` up.
+ * Where a value lies in cd_values.
  */
-export type Encoding = 'uint32' | 'int32' | 'bool' | 'float64-le' | 'float64-be' | 'bits';
+export type Place = {
+  /**
+   * Index of the (first) word.
+   */
+  word: number;
+  as?: Encoding;
+  /**
+   * Lowest bit; only with as: bits, fixed, log2.
+   */
+  shift?: number;
+  /**
+   * Number of bits; only with as: bits, fixed, log2.
+   */
+  width?: number;
+  /**
+   * How many of the bits lie behind the point; only with as: fixed, log2.
+   */
+  fraction?: number;
+};
+/**
+ * How the value lies in its words: float64-le takes two words, low first; float64-be two words, high first; bits takes `width` bits from bit `shift` up. In such bits too: fixed, a number from 0 up with `fraction` bits behind the point, to the nearest; log2, a positive number's binary logarithm with `fraction` bits behind the point, its sign in the highest bit, rounded down.
+ */
+export type Encoding = 'uint32' | 'int32' | 'bool' | 'float64-le' | 'float64-be' | 'bits' | 'fixed' | 'log2';
 
 /**
  * filter.json: the single source of truth about one HDF5 filter. Typed options, validation, cd_values, docs and the manifest are made from it.
@@ -173,24 +195,6 @@ export interface InlineUpstream {
    * SPDX expression.
    */
   licence: string;
-}
-/**
- * Where a value lies in cd_values.
- */
-export interface Place {
-  /**
-   * Index of the (first) word.
-   */
-  word: number;
-  as?: Encoding;
-  /**
-   * Lowest bit; only with as: bits.
-   */
-  shift?: number;
-  /**
-   * Number of bits; only with as: bits.
-   */
-  width?: number;
 }
 /**
  * A stored word that describes the dataset.
