@@ -39,7 +39,7 @@ int sz3_tree_load(sz3_reader *r, sz3_tree *t) {
   if (r->failed || n == 0 || n % 2 == 0 || n > INT32_MAX) return H5Z_E_CORRUPT;
   if (*order != 0) return H5Z_E_UNSUPPORTED;
   if (n == 1) return t->leaves[0] ? (t->single = 1, 0) : H5Z_E_CORRUPT;
-  t->single = 0;
+  t->single = t->common = 0;
 
   t->table = malloc(sizeof *t->table << BITS);
   /* Inner nodes whose right half is still to come. */
@@ -54,6 +54,7 @@ int sz3_tree_load(sz3_reader *r, sz3_tree *t) {
   uint32_t depth = 0, code = 0, i = 0;
   for (; i < n; i++) {
     if (t->leaves[i]) {
+      if (depth == 1) t->common = code ? 2 : 1, t->common_symbol = symbol_at(t, i);
       if (depth <= BITS) {
         sz3_entry *e = t->table + ((size_t)code << (BITS - depth));
         for (size_t k = (size_t)1 << (BITS - depth); k-- > 0; e++) e->value = symbol_at(t, i), e->bits = depth;
@@ -147,6 +148,15 @@ int sz3_tree_decode(const sz3_tree *t, sz3_reader *r, int32_t *out, uint64_t n) 
   } while (0)
   while (n - i >= 4 && b.end - b.at >= 8) {
     refill(&b); /* 56 bits or more: four short codes */
+    if (t->common) {
+      const uint64_t other = (t->common == 1 ? b.acc : ~b.acc) | 0xff; /* its highest bit ends the run */
+      unsigned run = (unsigned)__builtin_clzll(other);
+      if (run >= 8 && run <= n - i) {
+        b.acc <<= run, b.bits -= run;
+        for (; run > 0; run--) out[i++] = t->common_symbol;
+        continue;
+      }
+    }
     NEXT;
     NEXT;
     NEXT;

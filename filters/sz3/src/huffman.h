@@ -18,6 +18,8 @@ typedef struct {
   int single; /* one symbol, which takes no bits */
   const uint8_t *left, *right, *symbols, *leaves;
   sz3_entry *table;
+  int common; /* 1, 2: a code of one bit, 0 or 1; smooth data are runs of it */
+  int32_t common_symbol;
 } sz3_tree;
 
 /* Reads a tree, whose arrays stay where they are. */
