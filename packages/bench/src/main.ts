@@ -122,11 +122,13 @@ function configurations(description: FilterDescription, folder: string): BenchFi
   const base = { name: description.name, id: description.id, lossy: description.lossy, folder };
   const withDefaults = (chosen: Record<string, unknown>): Record<string, unknown> => {
     const options = { ...chosen };
-    for (const { name, default: value, when } of description.parameters) {
+    for (const parameter of description.parameters) {
+      const { name, when } = parameter;
       const applies = Object.entries(when ?? {}).every(([other, wanted]) =>
         [wanted].flat().includes(options[other] as never),
       );
-      if (value !== undefined && applies) options[name] ??= value;
+      const value = parameter.default ?? usual(parameter);
+      if (applies) options[name] ??= value;
     }
     return options;
   };
@@ -141,10 +143,44 @@ function configurations(description: FilterDescription, folder: string): BenchFi
   return configs.length > 0 ? configs : [{ ...base, config: '', options: withDefaults({}) }];
 }
 
-/** One-dimensional chunks of about 1 MiB; what does not fill a chunk at the end is left out. */
-function chunking(array: BenchArray): { description: DatasetDescription; chunkBytes: number; nbytes: number } {
+/** A number for a parameter that has no default: an eighth of the largest one, or a thousandth. */
+function usual({ type, minimum, maximum }: FilterDescription['parameters'][number]): number {
+  const value = maximum === undefined ? 1e-3 : Math.max(minimum ?? 0, maximum / 8);
+  return type === 'integer' ? Math.ceil(value) : value;
+}
+
+/**
+ * Chunks as the filter takes them: of the array's own dimensions where these make a difference to it, else lines. Undefined
+ * when it takes none of the array's numbers.
+ */
+function chunkingFor(
+  codec: Codec,
+  client: Uint32Array,
+  array: BenchArray,
+): (ReturnType<typeof chunking> & { cdValues: Uint32Array }) | undefined {
+  const tried = [undefined, fileChunk(array)].map((chunk) => {
+    const found = chunking(array, chunk);
+    try {
+      return { ...found, cdValues: codec.derive(client, found.description) };
+    } catch (error) {
+      if (/^H5Z_E_(NOT_APPLICABLE|PARAM|UNSUPPORTED)$/.test((error as { code?: string }).code ?? '')) return undefined;
+      throw error;
+    }
+  });
+  const [line, shaped] = tried;
+  return line !== undefined && shaped !== undefined && String(line.cdValues) === String(shaped.cdValues)
+    ? line
+    : (shaped ?? line);
+}
+
+/** Chunks of about 1 MiB, lines unless a shape is given; what does not fill a chunk at the end is left out. */
+function chunking(
+  array: BenchArray,
+  shape?: readonly number[],
+): { description: DatasetDescription; chunkBytes: number; nbytes: number } {
   const size = Number(/\d+$/.exec(array.dtype)?.[0] ?? '1');
-  const chunkBytes = Math.min(Math.floor(CHUNK_BYTES / size) * size, array.nbytes);
+  const chunkBytes =
+    shape?.reduce((bytes, n) => bytes * n, size) ?? Math.min(Math.floor(CHUNK_BYTES / size) * size, array.nbytes);
   const nbytes = array.nbytes - (array.nbytes % chunkBytes);
   const kind = /[a-z]/.exec(array.dtype)?.[0];
   return {
@@ -155,8 +191,8 @@ function chunking(array: BenchArray): { description: DatasetDescription; chunkBy
       typeSize: size,
       signed: kind === 'i',
       precision: size * 8,
-      chunk: [chunkBytes / size],
-      shape: [nbytes / size],
+      chunk: shape ?? [chunkBytes / size],
+      shape: shape?.map((n, i) => (i === 0 ? n * (nbytes / chunkBytes) : n)) ?? [nbytes / size],
     },
   };
 }
@@ -169,14 +205,16 @@ async function native(context: Context): Promise<BenchRow[]> {
     const codec = await filter.module.load({ only: 'native', encode: true });
     for (const config of filter.configs) {
       for (const array of context.index) {
-        const { description, chunkBytes, nbytes } = chunking(array);
+        const found = chunkingFor(codec, filter.module(config.options).cdValues, array);
+        if (found === undefined) continue;
+        const { cdValues, chunkBytes, nbytes } = found;
         const key = String(jobs.length);
         about.set(key, { config, array });
         jobs.push({
           key,
           id: config.id,
           library: codec.source.startsWith('file:') ? fileURLToPath(codec.source) : codec.source,
-          cd: [...codec.derive(filter.module(config.options).cdValues, description)],
+          cd: [...cdValues],
           data: join(context.arrays, array.file),
           nbytes,
           chunkBytes,
@@ -366,17 +404,25 @@ async function h5wasm(context: Context): Promise<{ rows: BenchRow[]; sizes: Size
           });
         }
       }
-      await lines(context.python, [join(here, 'h5file.py')], JSON.stringify(jobs), () => {});
+      await lines(context.python, [join(here, 'h5file.py')], JSON.stringify(jobs), (line) => {
+        files.delete((JSON.parse(line) as { refused: string }).refused); // not for such data
+      });
       const times = new Map<string, [number[], number[]]>([...files.keys()].map((file) => [file, [[], []]]));
       const rounds = Math.max(2, Math.ceil(context.rounds / 2));
       for (let turn = 0; turn < rounds; turn++) {
         const seen: Record<string, string>[] = [];
         for (const which of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
           const answer = await read(folders[which], files.keys());
+          for (const file of answer.failed) {
+            const { config, array } = files.get(file) as { config: BenchFilter; array: BenchArray };
+            if (which === 0) throw new Error(`${filter.name}: our side module does not read ${array.file}`);
+            context.skipped.push(`h5wasm-plugins does not read ${filter.name} ${config.config} of ${array.file}`);
+            files.delete(file);
+          }
           for (const [file, seconds] of Object.entries(answer.seconds)) times.get(file)?.[which].push(...seconds);
           seen.push(answer.check);
         }
-        if (JSON.stringify(seen[0]) !== JSON.stringify(seen[1])) {
+        if ([...files.keys()].some((file) => seen[0]?.[file] !== seen[1]?.[file])) {
           throw new Error(`${filter.name}: our side module and h5wasm-plugins' decode to different bytes`);
         }
       }
@@ -415,16 +461,38 @@ function fileChunk(array: BenchArray): number[] {
   return chunk;
 }
 
-async function read(
-  folder: string,
-  files: Iterable<string>,
-): Promise<{ seconds: Record<string, number[]>; check: Record<string, string> }> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--no-warnings', join(here, 'h5wasm-read.ts'), folder, '2', ...files],
-    { cwd: root, maxBuffer: 1 << 26 },
-  );
-  return JSON.parse(stdout) as { seconds: Record<string, number[]>; check: Record<string, string> };
+interface Reads {
+  readonly seconds: Record<string, number[]>;
+  readonly check: Record<string, string>;
+  /** Files that could not be read. */
+  readonly failed: string[];
+}
+
+/** Reads all files in one process; one at a time when that ends badly, to know which. */
+async function read(folder: string, files: Iterable<string>): Promise<Reads> {
+  const all = [...files];
+  const run = async (list: readonly string[]): Promise<Reads> => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--no-warnings', join(here, 'h5wasm-read.ts'), folder, '2', ...list],
+      { cwd: root, maxBuffer: 1 << 26 },
+    );
+    return { ...(JSON.parse(stdout) as Omit<Reads, 'failed'>), failed: [] };
+  };
+  try {
+    return await run(all);
+  } catch {
+    const reads: Reads = { seconds: {}, check: {}, failed: [] };
+    for (const file of all) {
+      const one = await run([file]).catch(() => undefined);
+      if (one === undefined) reads.failed.push(file);
+      else {
+        Object.assign(reads.seconds, one.seconds);
+        Object.assign(reads.check, one.check);
+      }
+    }
+    return reads;
+  }
 }
 
 /** Runs a program with `input`, handing every line of its output to `each`; rejects with its stderr. */
