@@ -56,22 +56,14 @@ const product = (chunk: readonly number[]) => chunk.reduce((n, dim) => n * dim, 
 /** What a lossy filter's number promises, and how far the decoded values are from that (filter.schema.json, `bounds`). */
 function errorOf(bounds: NonNullable<Parameter['bounds']>, limit: number, values: number[], decoded: number[]) {
   const errors = values.map((value, i) => Math.abs(value - (decoded[i] ?? Number.NaN)));
-<<<<<<< Updated upstream
   const range = values.reduce((a, b) => Math.max(a, b), -Infinity) - values.reduce((a, b) => Math.min(a, b), Infinity);
-=======
-  const range = values.reduce((most, x) => Math.max(most, x)) - values.reduce((least, x) => Math.min(least, x));
->>>>>>> Stashed changes
   const worst = (list: number[]) =>
     list.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);
   switch (bounds) {
     case 'absolute':
       return { reached: worst(errors), allowed: limit };
     case 'range':
-<<<<<<< Updated upstream
       return { reached: worst(errors), allowed: limit === 0 ? 0 : limit * range }; // a range may be infinite
-=======
-      return { reached: worst(errors), allowed: limit === 0 ? 0 : limit * range }; // the range may be infinite
->>>>>>> Stashed changes
     case 'pointwise':
       return { reached: worst(errors.map((error, i) => error - limit * Math.abs(values[i] ?? 0))), allowed: 0 };
     case 'psnr': {

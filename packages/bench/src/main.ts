@@ -54,7 +54,7 @@ export interface BenchOptions {
 export async function bench(options: BenchOptions): Promise<BenchResult> {
   const rounds = options.rounds ?? 7;
   const skipped: string[] = [];
-  const filters = await readFilters();
+  const filters = await readFilters(options.only);
   const index = JSON.parse(readFileSync(join(options.arrays, 'index.json'), 'utf8')) as BenchArray[];
   const context: Context = {
     ...options,
@@ -100,9 +100,12 @@ interface LoadedFilter {
   readonly configs: readonly BenchFilter[];
 }
 
-async function readFilters(): Promise<LoadedFilter[]> {
+/** All filters; those alone whose names hold `only`, when any does. */
+async function readFilters(only?: string): Promise<LoadedFilter[]> {
   const found: LoadedFilter[] = [];
-  for (const name of readdirSync(join(root, 'filters')).sort()) {
+  const all = readdirSync(join(root, 'filters')).sort();
+  const chosen = all.filter((name) => only !== undefined && name.includes(only));
+  for (const name of chosen.length > 0 ? chosen : all) {
     const folder = join(root, 'filters', name);
     if (!existsSync(join(folder, 'filter.json'))) continue;
     const entry = join(folder, 'dist/node-addons.js');
