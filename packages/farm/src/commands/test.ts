@@ -13,7 +13,7 @@ export const command: Command = {
     'fuzz-seconds': {
       type: 'string',
       value: 'N',
-      doc: 'time for each filter under the fuzzer; default 20, 0 leaves it out',
+      doc: 'time for each filter under the fuzzer; default 10, 0 leaves it out',
     },
   },
   help: `Examples:
@@ -22,7 +22,7 @@ export const command: Command = {
 The last line is "N passed, N failed, N skipped". A skipped check names its reason; it is never counted as passed.`,
   order: 12,
   async run(args) {
-    const text = args.text('fuzz-seconds') ?? '20';
+    const text = args.text('fuzz-seconds') ?? '10';
     if (!/^\d+$/.test(text)) throw new FarmError(`--fuzz-seconds takes a whole number, not "${text}".`);
     const { test } = await import('../test.ts');
     const result = await test({ only: args.positionals, build: !args.flag('no-build'), fuzzSeconds: Number(text) });
