@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import json
 import os
+import signal
 import sys
 
 DTYPES = {
@@ -94,12 +95,14 @@ def write_case(job, file, case):
 
 
 def apart(work):
-    """What `work` returns, done in a process of its own: hdf5plugin's filters may end the program, or write past a buffer."""
+    """What `work` returns, done in a process of its own: hdf5plugin's filters may end the program,
+    never return, or write past a buffer."""
     DONE = 77  # a filter that ends the program may say 0
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(2, 1)  # what a filter prints is no answer
+        signal.alarm(10)  # nor is one that never comes
         try:
             result = work()
         except Exception as error:
