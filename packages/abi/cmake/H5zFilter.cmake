@@ -122,6 +122,11 @@ function(h5z_add_filter name)
           "-Wl,--version-script=${H5Z_ABI_DIR}/cmake/exports.map")
         set_target_properties(${target} PROPERTIES LINK_DEPENDS ${H5Z_ABI_DIR}/cmake/exports.map)
         target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
+        if(CMAKE_CXX_COMPILER)
+          # What libc++ registers for the end of the process or of a thread lies in this library: libhdf5 closes plugins
+          # before that, at exit, so the library must stay.
+          target_link_options(${target} PRIVATE -Wl,-z,nodelete)
+        endif()
         if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
           # The system's compiler; zig always links its libc++ statically.
           target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)

@@ -68,6 +68,15 @@ describe('native', () => {
     ]);
     expect(symbols.toString().trim()).toBe('h5z_filter_v1');
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'a library that was closed does not end the process, as HDF5 closes plugins',
+    () => {
+      const close =
+        'import ctypes, _ctypes, sys; l = ctypes.CDLL(sys.argv[1]); l.h5z_filter_v1(); _ctypes.dlclose(l._handle)';
+      expect(execFileSync('python3', ['-c', close, library]).toString()).toBe('');
+    },
+  );
 });
 
 describe('wasm', () => {
