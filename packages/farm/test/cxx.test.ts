@@ -146,7 +146,8 @@ test.skipIf(clang === undefined)('libFuzzer', { timeout: 600_000 }, async () => 
   const program = await buildFuzzer(filter, clang as string);
   // What fuzz.c takes for chunks to decode, one for each way to throw; the codec's encoder keeps no promise about decoding.
   const folder = mkdtempSync(join(tmpdir(), 'h5z-throws-'));
-  const inputs = [0, ...THROWN.map(([how]) => how)].map((how) => {
+  // Not 4: AddressSanitizer ends the program at an operator new that cannot be served.
+  const inputs = [0, ...THROWN.map(([how]) => how).filter((how) => how !== 4)].map((how) => {
     const file = join(folder, `chunk-${how}`);
     writeFileSync(file, Uint8Array.of(0, 0, 8, 0, how, 1, 2, 3, 4));
     return file;
