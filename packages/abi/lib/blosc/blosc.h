@@ -57,7 +57,7 @@ void blosc_special(unsigned special, size_t size, size_t block, size_t typesize,
 typedef struct blosc_reader {
   const blosc_chunk *chunk;
   uint8_t *scratch, *first; /* first: block 0, which the delta filter refers to */
-  void *zstd, *zdict, *zlib;
+  void *zstd, *zdict, *inflate;
 } blosc_reader;
 
 int64_t blosc_begin(blosc_reader *reader, const blosc_chunk *chunk);

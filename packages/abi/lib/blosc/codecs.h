@@ -68,6 +68,9 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_
       }
     }
     memcpy(to, from, length);
+  } else if (distance >= 8 && length <= 16) { /* 8 bytes as written, since loads of 16 wait for smaller stores */
+    copy8(to, from);
+    copy8(to + 8, from + 8);
   } else if (distance >= 16) {
     do copy16(to, from), to += 16, from += 16;
     while (to < end);

@@ -2,10 +2,10 @@
  * times with the delta filter). A chunk's layout is drawn in blosc.h. */
 #include "blosc.h"
 
+#include <libdeflate.h>
 #include <lz4.h>
 #include <stdlib.h>
 #include <transpose/transpose.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "codecs.h"
@@ -105,23 +105,10 @@ size_t blosc_block_bytes(const blosc_chunk *c, size_t index) {
 /* ------------------------------------------------------------------------------------------------------------ streams */
 
 static int64_t inflate_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
-  z_stream *z = (z_stream *)r->zlib;
-  if (!z) {
-    z = calloc(1, sizeof *z);
-    if (!z) return H5Z_E_MEMORY;
-    if (inflateInit(z) != Z_OK) {
-      free(z);
-      return H5Z_E_MEMORY;
-    }
-    r->zlib = z;
-  } else if (inflateReset(z) != Z_OK) {
-    return H5Z_E_INTERNAL;
-  }
-  z->next_in = (Bytef *)in, z->avail_in = (uInt)nin;
-  z->next_out = out, z->avail_out = (uInt)nout;
-  const int status = inflate(z, Z_FINISH);
-  if (status == Z_MEM_ERROR) return H5Z_E_MEMORY;
-  return status == Z_STREAM_END && z->avail_out == 0 ? 0 : H5Z_E_CORRUPT;
+  if (!r->inflate) r->inflate = libdeflate_alloc_decompressor();
+  if (!r->inflate) return H5Z_E_MEMORY;
+  struct libdeflate_decompressor *const d = (struct libdeflate_decompressor *)r->inflate;
+  return libdeflate_zlib_decompress(d, in, nin, out, nout, NULL) == LIBDEFLATE_SUCCESS ? 0 : H5Z_E_CORRUPT;
 }
 
 static int64_t zstd_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
@@ -306,10 +293,7 @@ void blosc_end(blosc_reader *r) {
   free(r->first);
   ZSTD_freeDDict((ZSTD_DDict *)r->zdict);
   ZSTD_freeDCtx((ZSTD_DCtx *)r->zstd);
-  if (r->zlib) {
-    inflateEnd((z_stream *)r->zlib);
-    free(r->zlib);
-  }
+  libdeflate_free_decompressor((struct libdeflate_decompressor *)r->inflate);
 }
 
 int64_t blosc_decode(const blosc_chunk *c, uint8_t *out) {

@@ -138,7 +138,8 @@ size_t snappy_encode(const uint8_t *in, size_t nin, uint8_t *out, size_t cap, ui
         const size_t earlier = table[h];
         table[h] = (uint32_t)at;
         if (load32(base + earlier) != now) {
-          at += step++ >> 5;
+          at += step >> 5;
+          step += step >> 5;
           continue;
         }
         size_t start = at, from = earlier;
