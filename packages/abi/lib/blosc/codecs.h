@@ -57,7 +57,10 @@ static inline void copy8(uint8_t *to, const uint8_t *from) {
 static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_t room) {
   const uint8_t *from = to - distance;
   uint8_t *const end = to + length;
-  if (distance == 1) {
+  if (distance >= 8 && length <= 16 && room >= 16) { /* 8 bytes as written, since loads of 16 wait for smaller stores */
+    copy8(to, from);
+    copy8(to + 8, from + 8);
+  } else if (distance == 1) {
     memset(to, *from, length);
   } else if (length > 128 || room < length + 16) { /* long, or near the end: the pattern doubles */
     for (; length > distance; length -= distance, to += distance, distance *= 2) {
@@ -68,9 +71,6 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_
       }
     }
     memcpy(to, from, length);
-  } else if (distance >= 8 && length <= 16) { /* 8 bytes as written, since loads of 16 wait for smaller stores */
-    copy8(to, from);
-    copy8(to + 8, from + 8);
   } else if (distance >= 16) {
     do copy16(to, from), to += 16, from += 16;
     while (to < end);
