@@ -98,12 +98,13 @@ from golden import HDF5PLUGIN, Golden  # noqa: E402
 golden = Golden(__file__)
 
 
-def add(name: str, made: tuple[list[int], bytes, bytes], data: np.ndarray, command: str, exact: bool, note: str) -> None:
+def add(name: str, made: tuple[list[int], bytes, bytes], data: np.ndarray, command: str, exact: bool, note: str,
+        read_only: bool = False) -> None:
     stored, chunk, back = made
     kind = data.dtype.str[1:]
     worst = float(np.max(np.abs(np.frombuffer(back, data.dtype).astype("f8") - data.ravel().astype("f8"))))
     near = {"original": data.tobytes(), "type": kind, "maxError": worst + 1e-9}
-    golden.add(name, chunk, stored, back, HDF5PLUGIN, command, note, data.itemsize, near, exact)
+    golden.add(name, chunk, stored, back, HDF5PLUGIN, command, note, data.itemsize, near, exact, read_only)
 
 
 def h5(name: str, client: list[int], data: np.ndarray, exact: bool = True, note: str = "") -> bytes:
@@ -139,7 +140,8 @@ h5("i4-same", bound(ABSOLUTE, 1000), field("i4", SHAPES[2]))
 for name in CONFIGURED:
     for dtype, rank in (("f4", 1), ("f4", 3), ("f8", 2)):
         command = f"sz.config: {CONFIGURED[name]}; create_dataset({SHAPES[rank]}, '{dtype}', compression=32017, compression_opts=()); read_direct_chunk"
-        add(f"{name}-{dtype}-{rank}d", configured(name, dtype, rank), field(dtype, SHAPES[rank]), command, name != "logarithms" or dtype == "f4", "")
+        add(f"{name}-{dtype}-{rank}d", configured(name, dtype, rank), field(dtype, SHAPES[rank]), command, name != "logarithms" or dtype == "f4", "",
+            read_only=True)
 
 stored, chunk, back = configured("bare", "f4", 3)
 size = len(back)

@@ -194,8 +194,8 @@ static int64_t NAME(encode_sequence)(sz_bytes *out, const sz_shape *shape, const
       if (!(s.zero >= (double)REAL_LEAST)) return H5Z_E_NOT_APPLICABLE;
     }
     s.precision = limit < 0.9 ? limit : 0.9;
-    /* Other readers' pow differs in a last bit here and there, and a chain of products carries that on. */
-    s.limit = limit * (1 - 1e-9) - (sizeof(REAL) == 4 && limit > 1e-5 ? 2.4e-7 : 0);
+    /* Other readers' pow differs in a last bit here and there, and chains of products carry that on. */
+    s.limit = limit - (limit < 2.4e-4 ? limit * 1e-3 : 2.4e-7);
     s.log2_base = sz_log2_dd(1 + s.precision);
     s.per_step = 1 / (FACTOR_WIDTH * s.log2_base.high);
   } else {

@@ -50,7 +50,7 @@ static int64_t copy(const void *in, size_t nin, void *out, size_t cap) {
 /* Without cd_values, and for fewer than 20 elements, SZ passes a chunk on as it is, and does not set the mask bit. */
 static int64_t sz_decoded_size(const uint32_t *cd, size_t ncd, const void *in, size_t nin) {
   (void)in;
-  if (ncd == 0) return (int64_t)nin;
+  if (ncd == 0) return H5Z_SIZE_UNKNOWN;
   sz_shape shape;
   const int64_t status = shape_of(cd, ncd, &shape);
   if (status < 0) return status;
@@ -58,7 +58,7 @@ static int64_t sz_decoded_size(const uint32_t *cd, size_t ncd, const void *in, s
 }
 
 static int64_t sz_decode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
-  if (ncd == 0) return copy(in, nin, out, cap);
+  if (ncd == 0) return nin > cap ? H5Z_E_PARAM : copy(in, nin, out, cap); /* more than the chunk: they were lost */
   sz_shape shape;
   int64_t status = shape_of(cd, ncd, &shape);
   if (status < 0) return status;
