@@ -277,12 +277,13 @@ static double *factors_of(sz_tree *tree, uint64_t intervals, double precision, u
   uint32_t known = 0;
   if (base > 0 && base <= 0x1p1000) {
     const sz_dd log = sz_log2_dd(base);
+    int sure;
     *status = 0;
     for (uint32_t i = 0; i < tree->count; i++) {
       uint32_t *node = tree->node[i];
       if (node[0] != 0 || node[1] == 0) continue;
       if (node[1] >= intervals) *status = H5Z_E_CORRUPT;
-      factors[++known] = sz_power(log, width * ((int32_t)node[1] - (int32_t)(intervals / 2)));
+      factors[++known] = sz_power(log, width * ((int32_t)node[1] - (int32_t)(intervals / 2)), &sure);
       node[1] = known;
     }
   }

@@ -116,9 +116,13 @@ static REAL NAME(put_relative)(NAME(sequence) * s, REAL prediction, int first) {
     if (steps > -s->radius + 1 && steps < s->radius - 1) {
       const int32_t n = (int32_t)(steps < 0 ? steps - 0.5 : steps + 0.5);
       double *factor = &s->factors[n + s->radius];
-      if (*factor == 0) *factor = sz_power(s->log2_base, FACTOR_WIDTH * n);
+      if (*factor == 0) {
+        int sure;
+        *factor = sz_power(s->log2_base, FACTOR_WIDTH * n, &sure);
+        if (!sure && sizeof(REAL) == 8) *factor = -1; /* for each reader its own: not used, so that all decode the same */
+      }
       const REAL y = (REAL)(p * *factor);
-      if (NAME(is_close)(s, x, y)) {
+      if (*factor > 0 && NAME(is_close)(s, x, y)) {
         s->types[i] = (uint32_t)(n + s->radius);
         return y;
       }

@@ -79,7 +79,9 @@ static const double EXP2[128][2] = {
 #include "exp2_table.h"
 };
 
-double sz_exp2_dd(double high, double low) {
+/* `*sure`: any result within 0.52 units in the last place, such as libm's, is this one. */
+static double exp2_of(double high, double low, int *sure) {
+  *sure = 1;
   if (!(high > -1080)) return high <= -1080 ? 0 : high; /* NaN stays */
   if (high >= 1024) return from_bits(0x7ff0000000000000);
   const double shifted = high * 128 + 0x1.8p52; /* to the nearest integer */
@@ -91,16 +93,24 @@ double sz_exp2_dd(double high, double low) {
                              t * (0x1.c6b08d704a0c0p-5 +
                                   t * (0x1.3b2ab6fba4e77p-7 + t * (0x1.5d87fe78a6731p-10 + t * 0x1.430912f86c787p-13)))));
   const double low_part = low * 0x1.62e42fefa39efp-1;
-  const double y = EXP2[j][0] + (EXP2[j][1] + EXP2[j][0] * (p + low_part));
+  const double added = EXP2[j][1] + EXP2[j][0] * (p + low_part), y = EXP2[j][0] + added;
+  *sure = __builtin_fabs(added - (y - EXP2[j][0])) < 0.48 * (y < 1 ? 0x1p-53 : 0x1p-52);
   if (e >= -1021 && e <= 1023) return y * from_bits((uint64_t)(e + 1023) << 52);
   if (e > 1023) return y * from_bits((uint64_t)(e - 1 + 1023) << 52) * 2;
   return y * from_bits((uint64_t)(e + 200 + 1023) << 52) * 0x1p-200;
 }
 
-double sz_power(sz_dd log2_base, double exponent) {
-  if (!(exponent * log2_base.high < 2000)) return exponent * log2_base.high >= 2000 ? from_bits(0x7ff0000000000000) : exponent * log2_base.high;
-  if (exponent * log2_base.high < -2000) return 0;
+double sz_exp2_dd(double high, double low) {
+  int sure;
+  return exp2_of(high, low, &sure);
+}
+
+double sz_power(sz_dd log2_base, double exponent, int *sure) {
+  const double rough = exponent * log2_base.high;
+  *sure = 1;
+  if (!(rough < 2000)) return rough >= 2000 ? from_bits(0x7ff0000000000000) : rough; /* NaN stays */
+  if (rough < -2000) return 0;
   const sz_dd p = two_product(exponent, log2_base.high);
   const sz_dd s = two_sum(p.high, p.low + exponent * log2_base.low);
-  return sz_exp2_dd(s.high, s.low);
+  return exp2_of(s.high, s.low, sure);
 }

@@ -101,7 +101,7 @@ typedef struct sz_dd { double high, low; } sz_dd;
 sz_dd sz_log2_dd(double x);                   /* x > 0, finite; to about 100 bits */
 double sz_exp2_dd(double high, double low);   /* 2^(high + low), |low| tiny       */
 static inline double sz_exp2(double x) { return sz_exp2_dd(x, 0); }
-double sz_power(sz_dd log2_base, double exponent);
+double sz_power(sz_dd log2_base, double exponent, int *sure); /* sure: libm's pow gives the same */
 double sz_log2_rough(double x);               /* x > 0, finite; to about 1e-12    */
 
 #endif
