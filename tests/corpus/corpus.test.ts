@@ -53,7 +53,11 @@ describe.skipIf(files.length === 0)('the corpus', () => {
         const digest = digests.get(`/${dataset.path.replace(/^\//, '')}`);
         expect(digest, `${label} is listed`).toBeDefined();
         if (digest === undefined) continue;
-        if (covered(dataset, via)) {
+        if (via === 'h5wasm' && digest.error?.message.includes('does not tell their layout')) {
+          // Floats with bits to spare, which h5wasm converts: nothing of ours can undo that, so it must be said.
+          expect(digest.error.code, label).toBe('H5Z_E_UNSUPPORTED');
+          expect(file.file, label).toMatch(/le_data/);
+        } else if (covered(dataset, via)) {
           expect(digest.error, label).toBeUndefined();
           if (!isOfTwin(dataset, digest.bytes))
             expect(digest.sha256, label).toBe(portable[dataset.sha256 as string] ?? dataset.sha256);

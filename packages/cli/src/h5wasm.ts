@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { canonicalBytes, type Dataset } from '@h5z/chunks';
+import { H5zError } from '@h5z/core';
 import { HOST_FILTERS, install, readRaw, canonicalBytes as valuesOf } from '@h5z/readers/h5wasm';
 import type { Registry } from '@h5z/registry';
 
@@ -13,7 +14,14 @@ export async function digestThroughH5wasm(
   dataset: Dataset,
   registry: Registry,
 ): Promise<{ sha256: string; bytes: number }> {
-  canonicalBytes(new Uint8Array(0), dataset.info.type); // refuses variable-length data
+  const { type } = dataset.info;
+  canonicalBytes(new Uint8Array(0), type); // refuses variable-length data
+  if (type.class === 'float' && type.precision < 8 * type.size) {
+    const what = `${dataset.file.name}: ${dataset.path}: floats of ${type.precision} bits in ${type.size} bytes`;
+    throw new H5zError('H5Z_E_UNSUPPORTED', `${what} are converted by h5wasm, which does not tell their layout`, {
+      remedy: 'read them via native or wasm',
+    });
+  }
   const h5wasm = await import('h5wasm/node');
   await h5wasm.ready;
   try {
