@@ -117,6 +117,12 @@ function(h5z_add_filter name)
       elseif(APPLE)
         set_target_properties(${target} PROPERTIES INSTALL_NAME_DIR "@rpath" MACOSX_RPATH ON SUFFIX .dylib)
         target_link_options(${target} PRIVATE -Wl,-dead_strip -Wl,-x)
+        if(CMAKE_CXX_COMPILER)
+          target_link_options(${target} PRIVATE -s) # debuggers' notes on where zig's C++ library lies
+          target_sources(${target} PRIVATE ${H5Z_ABI_DIR}/src/new.cpp)
+          set_source_files_properties(${H5Z_ABI_DIR}/src/new.cpp PROPERTIES COMPILE_OPTIONS
+            -fvisibility-global-new-delete=force-hidden)
+        endif()
       else()
         target_link_options(${target} PRIVATE -s -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-undefined
           "-Wl,--version-script=${H5Z_ABI_DIR}/cmake/exports.map")
