@@ -146,8 +146,13 @@ def main():
         step = job["chunkBytes"]
         chunks = [data[i : i + step] for i in range(0, len(data), step)]
         cd = job["cd"]
-        ours_encoded = run_pass(ours, 0, cd, chunks)[0]
-        peer_encoded = run_pass(peer, 0, cd, chunks)[0]
+        try:
+            ours_encoded = run_pass(ours, 0, cd, chunks)[0]
+            peer_encoded = run_pass(peer, 0, cd, chunks)[0]
+        except RuntimeError as error:  # numbers that a filter does not code, such as NaN
+            skipped = "%s of %s: a chunk is refused" % (error, os.path.basename(job["data"]))
+            print(json.dumps({"key": job["key"], "skipped": skipped}), flush=True)
+            continue
         ours_back = run_pass(ours, REVERSE, cd, peer_encoded)[0]
         peer_back = run_pass(peer, REVERSE, cd, ours_encoded)[0]
         if job["lossless"] and (ours_back != chunks or peer_back != chunks):
