@@ -160,7 +160,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         const { images, versions } = wrote.get(who) as Answer<Outcomes>;
         expect(versions.available).toBe(true);
         if (process.platform !== 'linux') continue;
-        expect(images.ours).toEqual([library]);
+        // Others stay mapped after libhdf5 looked into them: C++ libraries are never unloaded (H5zFilter.cmake).
+        expect(images.ours).toContain(library);
         expect(images.theirs).toEqual([]);
       }
       expect(wrote.get('theirs')?.images.ours).toEqual([]);
@@ -276,7 +277,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       if (!lossy) expect(first?.same).toBe(true);
       for (const other of others) expect(other).toEqual(first);
       if (process.platform !== 'linux') return;
-      expect(images.ours).toEqual([library]);
+      // Others stay mapped after libhdf5 looked into them: C++ libraries are never unloaded (H5zFilter.cmake).
+      expect(images.ours).toContain(library);
       expect(new Set(images.hdf5.filter((file) => !file.includes('_hl')).map(dirname)).size).toBe(2);
     });
 
