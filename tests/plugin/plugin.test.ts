@@ -97,7 +97,12 @@ describe.each(filtersUnderTest())('$name', (filter) => {
     it.skipIf(!PYTHON)(PYTHON ? title : need('python'), { timeout: 300_000 }, async () => {
       const python = PYTHON as string;
       const some = all.filter(
-        ({ before, after, chunk }) => before.length + after.length === 0 && chunk.reduce((n, dim) => n * dim, 1) < 1e5,
+        ({ before, after, chunk, dtype, data }) =>
+          before.length + after.length === 0 &&
+          chunk.reduce((n, dim) => n * dim, 1) < 1e5 &&
+          // libhdf5 crashes at the end when a mandatory filter of its own refuses what is not a plain number.
+          /^[<>]?[iu][1248]$|^[<>]f[48]$/.test(dtype) &&
+          data !== 'noise',
       );
       const job = { id, file: join(folder, `${name}-library.h5`) };
       const theirs = await peer<Outcomes>(python, { ...job, do: 'library', cases: some });
