@@ -96,14 +96,16 @@ describe.each(filtersUnderTest())('$name', (filter) => {
     const title = "is libhdf5's own: it never loads our plugin, reads what ours writes and writes what ours reads";
     it.skipIf(!PYTHON)(PYTHON ? title : need('python'), { timeout: 300_000 }, async () => {
       const python = PYTHON as string;
-      const some = all.filter(
-        ({ before, after, chunk, dtype, data }) =>
-          before.length + after.length === 0 &&
-          chunk.reduce((n, dim) => n * dim, 1) < 1e5 &&
-          // libhdf5 crashes at the end when a mandatory filter of its own refuses what is not a plain number.
-          /^[<>]?[iu][1248]$|^[<>]f[48]$/.test(dtype) &&
-          data !== 'noise',
-      );
+      const some = all
+        .filter(
+          ({ before, after, chunk, dtype, data }) =>
+            before.length + after.length === 0 &&
+            chunk.reduce((n, dim) => n * dim, 1) < 1e5 &&
+            // libhdf5 crashes at the end when a mandatory filter of its own refuses what is not a plain number.
+            /^[<>]?[iu][1248]$|^[<>]f[48]$/.test(dtype) &&
+            data !== 'noise',
+        )
+        .map((entry) => ({ ...entry, flags: 1 }));
       const job = { id, file: join(folder, `${name}-library.h5`) };
       const theirs = await peer<Outcomes>(python, { ...job, do: 'library', cases: some });
       expect(theirs.images.ours).toEqual([]);
@@ -115,6 +117,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
         for (const entry of applied) {
           const { data = '', chunk = '', sha256, filters = [] } = theirs.answer[entry.name] ?? {};
           const content = Buffer.from(data, 'base64');
+          // libhdf5 did not set its filter up for this type: what is stored are the client's values.
+          if (description.derived?.length && String(filters[0]?.cd) === String(entry.client)) continue;
           const options = { cdValues: filters[0]?.cd ?? [], size: content.length };
           const label = `${entry.name}, ${codec.variant}`;
           expect(sha256Of(codec.decode(Buffer.from(chunk, 'base64'), options)), label).toBe(sha256);
