@@ -129,6 +129,7 @@ describe.each(filtersUnderTest())('$name', (filter) => {
           const expected = lossy ? sha256Of(codec.decode(encoded, options)) : sha256Of(content);
           sent.push({ ...entry, encoded: Buffer.from(encoded).toString('base64'), expected });
         }
+        expect(sent.length, 'cases compared').toBeGreaterThan(10);
         const { answer } = await peer<Outcomes>(python, { ...job, do: 'library_reads', cases: sent });
         for (const { name: label, expected } of sent)
           expect(answer[label], `${label}, ${codec.variant}`).toEqual({ sha256: expected });
