@@ -11,8 +11,10 @@ import ctypes
 import hashlib
 import json
 import os
-import signal
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from apart import apart, message  # noqa: E402
 
 DTYPES = {
     "array": ("<i2", (3, 2)),
@@ -65,10 +67,6 @@ def digest(array):
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
-def message(error):
-    return f"{type(error).__name__}: {error}"
-
-
 def write_case(job, file, case):
     from h5py import h5d, h5p, h5s
 
@@ -92,31 +90,6 @@ def write_case(job, file, case):
     dataset = h5d.create(file.id, case["name"].encode(), tid, space, dcpl, None, dapl)
     dataset.write(h5s.ALL, h5s.ALL, array, tid)
     return {"sha256": digest(array)}
-
-
-def apart(work):
-    """What `work` returns, done in a process of its own: hdf5plugin's filters may end the program,
-    never return, or write past a buffer."""
-    DONE = 77  # a filter that ends the program may say 0
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.dup2(2, 1)  # what a filter prints is no answer
-        signal.alarm(10)  # nor is one that never comes
-        try:
-            result = work()
-        except Exception as error:
-            result = {"error": message(error)}
-        with os.fdopen(send, "w") as pipe:
-            json.dump(result, pipe)
-        os._exit(DONE)
-    os.close(send)
-    with os.fdopen(receive) as pipe:
-        text = pipe.read()
-    status = os.waitpid(child, 0)[1]
-    if os.waitstatus_to_exitcode(status) != DONE:
-        return {"error": f"the filter ended the program: status {status}"}
-    return json.loads(text)
 
 
 def write(job):
