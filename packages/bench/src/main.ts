@@ -1,7 +1,7 @@
-// `./farm bench`: every filter beside its peer, in alternating runs on the same chunks of real arrays. Three suites: native
+// `./farm bench`: every filter beside its peer, in alternating runs on the same chunks of real arrays. Four suites: native
 // plugins against those of the hdf5plugin wheel, or libhdf5's own filters for what it has built in; standalone WebAssembly
-// against numcodecs.js; h5wasm side modules against h5wasm-plugins. What is run is read from filters/*/filter.json; results
-// are medians, never limits of a test.
+// against numcodecs.js; h5wasm side modules against h5wasm-plugins; and our native variant beside our WebAssembly, which every
+// filter has. What is run is read from filters/*/filter.json; results are medians, never limits of a test.
 import { execFile, spawn } from 'node:child_process';
 import {
   copyFileSync,
@@ -19,10 +19,19 @@ import { arch, cpus, platform, release, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import type { Codec, DatasetDescription, FilterDescription, FilterPackage } from '../../core/src/types.ts';
+import type { Codec, FilterDescription, FilterPackage } from '../../core/src/types.ts';
+import {
+  chunksOf,
+  configurations,
+  type Located,
+  oneOfEachType,
+  readArrays,
+  readChunks,
+  type Work,
+  workFor,
+} from './data.ts';
 import { H5WASM_PLUGINS, NUMCODECS } from './peers.ts';
 import {
-  type BenchArray,
   type BenchFilter,
   type BenchResult,
   type BenchRow,
@@ -35,7 +44,6 @@ import {
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../../..');
 const require = createRequire(import.meta.url);
-const CHUNK_BYTES = 1 << 20;
 
 export interface BenchOptions {
   /** Python with h5py, hdf5plugin and numpy. */
@@ -55,17 +63,32 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const rounds = options.rounds ?? 7;
   const skipped: string[] = [];
   const filters = await readFilters(options.only);
-  const index = JSON.parse(readFileSync(join(options.arrays, 'index.json'), 'utf8')) as BenchArray[];
+  const scratch = mkdtempSync(join(tmpdir(), 'h5z-bench-'));
+  try {
+    return await suites(options, rounds, skipped, filters, scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function suites(
+  options: BenchOptions,
+  rounds: number,
+  skipped: string[],
+  filters: readonly LoadedFilter[],
+  scratch: string,
+): Promise<BenchResult> {
   const context: Context = {
     ...options,
     rounds,
     skipped,
     filters,
-    index: index.filter((array) => array.nbytes >= 1 << 18),
+    scratch,
+    index: readArrays(options.arrays, scratch),
     wanted: (suite, filter) =>
       options.only === undefined || suite.includes(options.only) || filter.name.includes(options.only),
   };
-  const rows = [...(await native(context)), ...(await wasm(context))];
+  const rows = [...(await variants(context)), ...(await native(context)), ...(await wasm(context))];
   const side = await h5wasm(context);
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -88,7 +111,9 @@ interface Context extends BenchOptions {
   readonly rounds: number;
   readonly skipped: string[];
   readonly filters: readonly LoadedFilter[];
-  readonly index: readonly BenchArray[];
+  /** Folder for files of this run. */
+  readonly scratch: string;
+  readonly index: readonly Located[];
   wanted(suite: string, filter: LoadedFilter): boolean;
 }
 
@@ -117,110 +142,78 @@ async function readFilters(only?: string): Promise<LoadedFilter[]> {
   return found;
 }
 
-/**
- * The default options, and each other word of each enum parameter, one at a time. Defaults are written out, because not
- * every peer knows what a missing cd_value means.
- */
-function configurations(description: FilterDescription, folder: string): BenchFilter[] {
-  const base = { name: description.name, id: description.id, lossy: description.lossy, folder };
-  const withDefaults = (chosen: Record<string, unknown>): Record<string, unknown> => {
-    const options = { ...chosen };
-    for (const parameter of description.parameters) {
-      const { name, when } = parameter;
-      const applies = Object.entries(when ?? {}).every(([other, wanted]) =>
-        [wanted].flat().includes(options[other] as never),
-      );
-      const value = parameter.default ?? usual(parameter);
-      if (applies) options[name] ??= value;
-    }
-    return options;
-  };
-  const configs: BenchFilter[] = [];
-  for (const parameter of description.parameters) {
-    if (parameter.type !== 'enum' || parameter.values === undefined) continue;
-    for (const word of Object.keys(parameter.values)) {
-      const options = withDefaults({ [parameter.name]: word });
-      configs.push({ ...base, config: `${parameter.name}=${word}`, options });
+/** Our own native variant beside our WebAssembly, as a program in Node calls them: default options, an array of each type. */
+async function variants(context: Context): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const filter of context.filters) {
+    if (!context.wanted('variants', filter)) continue;
+    context.log(`variants: ${filter.name}`);
+    const native = await filter.module.load({ only: 'native', encode: true });
+    const wasm = await filter.module.load({ only: 'wasm', encode: true });
+    const config = filter.configs[0] as BenchFilter;
+    const taken = context.index
+      .map((array) => workFor(native, (options) => filter.module(options).cdValues, config, array))
+      .filter((work) => work !== undefined);
+    for (const { chunks, stored } of oneOfEachType(taken.map((work) => ({ ...work.chunks.array, work }))).map(
+      ({ work }) => work,
+    )) {
+      const data = readChunks(chunks);
+      const encodeAll = (codec: Codec) => data.map((chunk) => codec.encode(chunk, { cdValues: stored }));
+      let encoded: Uint8Array[];
+      try {
+        encoded = encodeAll(native);
+      } catch (error) {
+        context.skipped.push(`${filter.name} of ${chunks.array.file}: ${(error as Error).message}`);
+        continue;
+      }
+      if (encodeAll(wasm).some((bytes, i) => Buffer.compare(bytes, encoded[i] as Uint8Array) !== 0))
+        throw new Error(`${filter.name}: native and WebAssembly encode ${chunks.array.file} to different bytes`);
+      const decodeAll = (codec: Codec) => {
+        for (const bytes of encoded) codec.decode(bytes, { cdValues: stored, size: chunks.chunkBytes });
+      };
+      const compression = chunks.nbytes / encoded.reduce((sum, bytes) => sum + bytes.length, 0);
+      for (const [direction, work] of [
+        ['encode', encodeAll],
+        ['decode', decodeAll],
+      ] as const) {
+        const sides = [async () => void work(native), async () => void work(wasm)] as const;
+        rows.push({
+          suite: 'variants',
+          filter: filter.name,
+          config: config.config,
+          direction,
+          array: chunks.array.file,
+          nbytes: chunks.nbytes,
+          peer: 'our WebAssembly',
+          ...summarise(await alternate(sides, context.rounds, chunks.nbytes), chunks.nbytes),
+          compression,
+        });
+      }
     }
   }
-  return configs.length > 0 ? configs : [{ ...base, config: '', options: withDefaults({}) }];
-}
-
-/** A number for a parameter that has no default: an eighth of the largest one, or a thousandth. */
-function usual({ type, minimum, maximum }: FilterDescription['parameters'][number]): number {
-  const value = maximum === undefined ? 1e-3 : Math.max(minimum ?? 0, maximum / 8);
-  return type === 'integer' ? Math.ceil(value) : value;
-}
-
-/**
- * Chunks as the filter takes them: of the array's own dimensions where these make a difference to it, else lines. Undefined
- * when it takes none of the array's numbers.
- */
-function chunkingFor(
-  codec: Codec,
-  client: Uint32Array,
-  array: BenchArray,
-): (ReturnType<typeof chunking> & { cdValues: Uint32Array }) | undefined {
-  const tried = [undefined, fileChunk(array)].map((chunk) => {
-    const found = chunking(array, chunk);
-    try {
-      return { ...found, cdValues: codec.derive(client, found.description) };
-    } catch (error) {
-      if (/^H5Z_E_(NOT_APPLICABLE|PARAM|UNSUPPORTED)$/.test((error as { code?: string }).code ?? '')) return undefined;
-      throw error;
-    }
-  });
-  const [line, shaped] = tried;
-  return line !== undefined && shaped !== undefined && String(line.cdValues) === String(shaped.cdValues)
-    ? line
-    : (shaped ?? line);
-}
-
-/** Chunks of about 1 MiB, lines unless a shape is given; what does not fill a chunk at the end is left out. */
-function chunking(
-  array: BenchArray,
-  shape?: readonly number[],
-): { description: DatasetDescription; chunkBytes: number; nbytes: number } {
-  const size = Number(/\d+$/.exec(array.dtype)?.[0] ?? '1');
-  const chunkBytes =
-    shape?.reduce((bytes, n) => bytes * n, size) ?? Math.min(Math.floor(CHUNK_BYTES / size) * size, array.nbytes);
-  const nbytes = array.nbytes - (array.nbytes % chunkBytes);
-  const kind = /[a-z]/.exec(array.dtype)?.[0];
-  return {
-    chunkBytes,
-    nbytes,
-    description: {
-      typeClass: kind === 'f' ? 'float' : 'integer',
-      typeSize: size,
-      signed: kind === 'i',
-      precision: size * 8,
-      chunk: shape ?? [chunkBytes / size],
-      shape: shape?.map((n, i) => (i === 0 ? n * (nbytes / chunkBytes) : n)) ?? [nbytes / size],
-    },
-  };
+  return rows;
 }
 
 async function native(context: Context): Promise<BenchRow[]> {
   const jobs: { key: string; [field: string]: unknown }[] = [];
-  const about = new Map<string, { config: BenchFilter; array: BenchArray }>();
+  const about = new Map<string, Work>();
   for (const filter of context.filters) {
     if (!context.wanted('native', filter)) continue;
     const codec = await filter.module.load({ only: 'native', encode: true });
     for (const config of filter.configs) {
       for (const array of context.index) {
-        const found = chunkingFor(codec, filter.module(config.options).cdValues, array);
-        if (found === undefined) continue;
-        const { cdValues, chunkBytes, nbytes } = found;
+        const work = workFor(codec, (options) => filter.module(options).cdValues, config, array);
+        if (work === undefined) continue;
         const key = String(jobs.length);
-        about.set(key, { config, array });
+        about.set(key, work);
         jobs.push({
           key,
           id: config.id,
-          library: codec.source.startsWith('file:') ? fileURLToPath(codec.source) : codec.source,
-          cd: [...cdValues],
-          data: join(context.arrays, array.file),
-          nbytes,
-          chunkBytes,
+          library: libraryOf(codec),
+          cd: [...work.stored],
+          data: work.chunks.file,
+          offsets: work.chunks.offsets,
+          chunkBytes: work.chunks.chunkBytes,
           lossless: !config.lossy,
         });
       }
@@ -243,16 +236,24 @@ async function native(context: Context): Promise<BenchRow[]> {
         filter: job.config.name,
         config: job.config.config,
         direction,
-        array: job.array.file,
+        array: job.chunks.array.file,
         nbytes: result.nbytes,
         peer: result.peer,
         ...summarise(result[direction], result.nbytes),
         sizeRatio: result.oursBytes / result.peerBytes,
+        compression: result.nbytes / result.oursBytes,
       });
     }
-    context.log(`native: ${rows.length / 2}/${jobs.length} ${job.config.name} ${job.config.config} ${job.array.file}`);
+    context.log(
+      `native: ${rows.length / 2}/${jobs.length} ${job.config.name} ${job.config.config} ${job.chunks.array.file}`,
+    );
   });
   return rows;
+}
+
+/** Path of a native variant's file. */
+function libraryOf({ source }: Codec): string {
+  return source.startsWith('file:') ? fileURLToPath(source) : source;
 }
 
 type NativeResult =
@@ -288,12 +289,10 @@ async function wasm(context: Context): Promise<BenchRow[]> {
     };
     const theirs = NumcodecsClass.fromConfig(peer.config);
     for (const array of context.index) {
-      const { description, chunkBytes, nbytes } = chunking(array);
-      const cdValues = encoder.derive(filter.module({}).cdValues, description);
-      const data = readFileSync(join(context.arrays, array.file)).subarray(0, nbytes);
+      const chunks = chunksOf(array);
+      const cdValues = encoder.derive(filter.module({}).cdValues, chunks.description);
       const pairs: { size: number; ours: Uint8Array; theirs: Uint8Array }[] = [];
-      for (let at = 0; at < nbytes; at += chunkBytes) {
-        const chunk = data.subarray(at, at + chunkBytes);
+      for (const chunk of readChunks(chunks)) {
         const encoded = encoder.encode(chunk, { cdValues });
         const repacked = peer.repack(encoded);
         if (repacked === undefined) continue;
@@ -321,7 +320,7 @@ async function wasm(context: Context): Promise<BenchRow[]> {
         array: array.file,
         nbytes: total,
         peer: 'numcodecs.js',
-        ...summarise(await alternate(sides, context.rounds, Math.ceil(TIMED_BYTES / total)), total),
+        ...summarise(await alternate(sides, context.rounds, total), total),
       });
     }
   }
@@ -342,17 +341,24 @@ async function checkPair(
   if (!a.equals(chunk) || !b.equals(chunk)) throw new Error(`${name}: ours and numcodecs.js decode to different bytes`);
 }
 
-/** [ours, theirs] seconds of one pass per round, of `repeats` timed together; the order swapped every round, two passes to warm up. */
+/** Seconds that one timing of a slow codec may take: what takes longer is repeated less often than TIMED_BYTES asks for. */
+const TIMED_SECONDS = 0.3;
+
+/** [ours, theirs] seconds of one pass over `nbytes` per round, several timed together; the order swapped every round. */
 async function alternate(
   sides: readonly [() => Promise<void>, () => Promise<void>],
   rounds: number,
-  repeats: number,
+  nbytes: number,
 ): Promise<[number, number][]> {
   const times: [number, number][] = [];
+  let longest = 0;
   for (const side of sides) {
     await side();
+    const start = cpuSeconds();
     await side();
+    longest = Math.max(longest, cpuSeconds() - start);
   }
+  const repeats = Math.max(1, Math.ceil(Math.min(TIMED_BYTES / nbytes, TIMED_SECONDS / longest)));
   for (let turn = 0; turn < rounds; turn++) {
     const row: [number, number] = [0, 0];
     for (const which of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
@@ -369,99 +375,90 @@ async function h5wasm(context: Context): Promise<{ rows: BenchRow[]; sizes: Size
   const rows: BenchRow[] = [];
   const sizes: SizeRow[] = [];
   const plugins = join(dirname(require.resolve('h5wasm-plugins/package.json')), 'plugins');
-  const scratch = mkdtempSync(join(tmpdir(), 'h5z-bench-'));
-  try {
-    for (const filter of context.filters) {
-      if (!context.wanted('h5wasm', filter)) continue;
-      const side = await filter.module.sideModule();
-      const peerFile = H5WASM_PLUGINS[filter.description.id];
-      if (side === undefined || peerFile === undefined) {
-        context.skipped.push(`${filter.name}: ${side === undefined ? 'no side module' : 'not in h5wasm-plugins'}`);
-        continue;
-      }
-      context.log(`h5wasm: ${filter.name} beside h5wasm-plugins`);
-      const folders = [join(scratch, filter.name, 'ours'), join(scratch, filter.name, 'theirs')] as const;
-      for (const folder of folders) mkdirSync(folder, { recursive: true });
-      copyFileSync(fileURLToPath(side.url), join(folders[0], `libh5z_${filter.name}.so`));
-      copyFileSync(join(plugins, peerFile), join(folders[1], peerFile));
-      sizes.push({
-        filter: filter.name,
-        ours: statSync(fileURLToPath(side.url)).size,
-        theirs: statSync(join(plugins, peerFile)).size,
-        peer: 'h5wasm-plugins',
-      });
-      const files = new Map<string, { config: BenchFilter; array: BenchArray }>();
-      const jobs: object[] = [];
-      for (const config of filter.configs) {
-        for (const array of context.index) {
-          const out = join(scratch, filter.name, `${jobs.length}.h5`);
-          files.set(out, { config, array });
-          jobs.push({
-            out,
-            data: join(context.arrays, array.file),
-            dtype: array.dtype,
-            shape: array.shape,
-            chunk: fileChunk(array),
-            id: config.id,
-            cd: [...filter.module(config.options).cdValues],
-          });
-        }
-      }
-      await lines(context.python, [join(here, 'h5file.py')], JSON.stringify(jobs), (line) => {
-        files.delete((JSON.parse(line) as { refused: string }).refused); // not for such data
-      });
-      const times = new Map<string, [number[], number[]]>([...files.keys()].map((file) => [file, [[], []]]));
-      const rounds = Math.max(2, Math.ceil(context.rounds / 2));
-      for (let turn = 0; turn < rounds; turn++) {
-        const seen: Record<string, string>[] = [];
-        for (const which of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-          const answer = await read(folders[which], files.keys());
-          for (const file of answer.failed) {
-            const { config, array } = files.get(file) as { config: BenchFilter; array: BenchArray };
-            if (which === 0) throw new Error(`${filter.name}: our side module does not read ${array.file}`);
-            context.skipped.push(`h5wasm-plugins does not read ${filter.name} ${config.config} of ${array.file}`);
-            files.delete(file);
-          }
-          for (const [file, seconds] of Object.entries(answer.seconds)) times.get(file)?.[which].push(...seconds);
-          seen.push(answer.check);
-        }
-        if ([...files.keys()].some((file) => seen[0]?.[file] !== seen[1]?.[file])) {
-          throw new Error(`${filter.name}: our side module and h5wasm-plugins' decode to different bytes`);
-        }
-      }
-      for (const [file, { config, array }] of files) {
-        const [ours, theirs] = times.get(file) ?? [[], []];
-        rows.push({
-          suite: 'h5wasm',
-          filter: filter.name,
-          config: config.config,
-          direction: 'decode',
-          array: array.file,
-          nbytes: array.nbytes,
-          peer: 'h5wasm-plugins',
-          ...summarise(
-            ours.map((seconds, at) => [seconds, theirs[at] ?? Number.NaN] as [number, number]),
-            array.nbytes,
-          ),
+  const { scratch } = context;
+  for (const filter of context.filters) {
+    if (!context.wanted('h5wasm', filter)) continue;
+    const codec = await filter.module.load({ only: 'native', encode: true });
+    const side = await filter.module.sideModule();
+    const peerFile = H5WASM_PLUGINS[filter.description.id];
+    if (side === undefined || peerFile === undefined) {
+      context.skipped.push(`${filter.name}: ${side === undefined ? 'no side module' : 'not in h5wasm-plugins'}`);
+      continue;
+    }
+    context.log(`h5wasm: ${filter.name} beside h5wasm-plugins`);
+    const folders = [join(scratch, filter.name, 'ours'), join(scratch, filter.name, 'theirs')] as const;
+    for (const folder of folders) mkdirSync(folder, { recursive: true });
+    copyFileSync(fileURLToPath(side.url), join(folders[0], `libh5z_${filter.name}.so`));
+    copyFileSync(join(plugins, peerFile), join(folders[1], peerFile));
+    sizes.push({
+      filter: filter.name,
+      ours: statSync(fileURLToPath(side.url)).size,
+      theirs: statSync(join(plugins, peerFile)).size,
+      peer: 'h5wasm-plugins',
+    });
+    const files = new Map<string, Work>();
+    const jobs: object[] = [];
+    for (const config of filter.configs) {
+      for (const array of context.index) {
+        const work = workFor(codec, (options) => filter.module(options).cdValues, config, array);
+        if (work === undefined || array.precision !== undefined) continue;
+        const out = join(scratch, filter.name, `${jobs.length}.h5`);
+        files.set(out, work);
+        jobs.push({
+          out,
+          data: work.chunks.file,
+          offsets: work.chunks.offsets,
+          chunkBytes: work.chunks.chunkBytes,
+          dtype: array.dtype,
+          shape: work.chunks.description.shape,
+          chunk: work.chunks.chunk,
+          id: config.id,
+          cd: [...work.client],
+          plugins: dirname(libraryOf(codec)),
         });
       }
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    await lines(context.python, [join(here, 'h5file.py')], JSON.stringify(jobs), (line) => {
+      files.delete((JSON.parse(line) as { refused: string }).refused); // not for such data
+    });
+    const times = new Map<string, [number[], number[]]>([...files.keys()].map((file) => [file, [[], []]]));
+    const rounds = Math.max(2, Math.ceil(context.rounds / 2));
+    for (let turn = 0; turn < rounds; turn++) {
+      const seen: Record<string, string>[] = [];
+      for (const which of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+        const answer = await read(folders[which], files.keys());
+        for (const file of answer.failed) {
+          const { config, chunks } = files.get(file) as Work;
+          const { array } = chunks;
+          if (which === 0) throw new Error(`${filter.name}: our side module does not read ${array.file}`);
+          context.skipped.push(`h5wasm-plugins does not read ${filter.name} ${config.config} of ${array.file}`);
+          files.delete(file);
+        }
+        for (const [file, seconds] of Object.entries(answer.seconds)) times.get(file)?.[which].push(...seconds);
+        seen.push(answer.check);
+      }
+      if ([...files.keys()].some((file) => seen[0]?.[file] !== seen[1]?.[file])) {
+        throw new Error(`${filter.name}: our side module and h5wasm-plugins' decode to different bytes`);
+      }
+    }
+    for (const [file, { config, chunks }] of files) {
+      const [ours, theirs] = times.get(file) ?? [[], []];
+      rows.push({
+        suite: 'h5wasm',
+        filter: filter.name,
+        config: config.config,
+        direction: 'decode',
+        array: chunks.array.file,
+        nbytes: chunks.nbytes,
+        peer: 'h5wasm-plugins',
+        ...summarise(
+          ours.map((seconds, at) => [seconds, theirs[at] ?? Number.NaN] as [number, number]),
+          chunks.nbytes,
+        ),
+      });
+    }
   }
   return { rows, sizes };
-}
-
-/** A chunk shape of about 1 MiB: whole trailing dimensions, cut from the front. */
-function fileChunk(array: BenchArray): number[] {
-  const size = Number(/\d+$/.exec(array.dtype)?.[0] ?? '1');
-  const chunk = [...array.shape];
-  for (let axis = 0; axis < chunk.length; axis++) {
-    const rest = chunk.slice(axis + 1).reduce((product, n) => product * n, size);
-    chunk[axis] = Math.max(1, Math.min(array.shape[axis] ?? 1, Math.floor(CHUNK_BYTES / rest)));
-    if ((chunk[axis] ?? 1) > 1) break;
-  }
-  return chunk;
 }
 
 interface Reads {

@@ -7,6 +7,8 @@ export interface BenchArray {
   readonly shape: readonly number[];
   readonly nbytes: number;
   readonly kind: string;
+  /** Bits that numbers use, where not all. */
+  readonly precision?: number;
 }
 
 /** A filter with one set of options, as every part of the benchmark uses it. */
@@ -17,11 +19,13 @@ export interface BenchFilter {
   /** Such as `codec=zstd`; empty for the only configuration of a filter. */
   readonly config: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Parameters that bound the error: their value depends on the data. */
+  readonly bounds: readonly string[];
   readonly folder: string;
 }
 
-/** Which comparison a row belongs to. */
-export type Suite = 'native' | 'wasm' | 'h5wasm';
+/** Which comparison a row belongs to; in `variants` ours is the native variant and the peer our own WebAssembly. */
+export type Suite = 'native' | 'wasm' | 'h5wasm' | 'variants';
 
 /** One filter, one direction, one array: medians over alternating runs. Rates are MB (10^6 bytes) of chunk data per second of CPU time. */
 export interface BenchRow {
@@ -38,6 +42,8 @@ export interface BenchRow {
   readonly ratio: number;
   /** Encoded size of ours / theirs, where both encoded. */
   readonly sizeRatio?: number;
+  /** Bytes of the chunks / bytes of ours encoded. */
+  readonly compression?: number;
 }
 
 /** Sizes in bytes of one file of ours and the peer's. */

@@ -205,6 +205,61 @@ export function cataloguePage(names: readonly string[]): string {
 
 const rate = (n: number): string => n.toFixed(n < 10 ? 1 : 0);
 
+/** A row for each filter, with its default options: its two variants as a program in Node calls them, and the peers' ratios. */
+function everyFilter({ rows }: BenchResult): string[] {
+  const own = rows.filter((row) => row.suite === 'variants');
+  if (own.length === 0) return [];
+  const mean = (values: number[]): number | undefined => (values.length > 0 ? geometricMean(values) : undefined);
+  const cells = (filter: string): (string | number)[] => {
+    const of = (suite: BenchRow['suite'], direction: BenchRow['direction'], pick: (row: BenchRow) => number) =>
+      mean(
+        rows
+          .filter((row) => row.suite === suite && row.filter === filter && row.direction === direction)
+          .filter((row) => row.config === '')
+          .map(pick),
+      );
+    const peer = (suite: BenchRow['suite'], direction: BenchRow['direction']) =>
+      of(suite, direction, ({ ratio }) => ratio)?.toFixed(2) ?? '';
+    const compression = mean(own.filter((row) => row.filter === filter).map((row) => row.compression ?? 1)) ?? 1;
+    return [
+      filter,
+      compression.toFixed(compression < 10 ? 2 : 0),
+      rate(of('variants', 'encode', ({ ours }) => ours) ?? 0),
+      rate(of('variants', 'decode', ({ ours }) => ours) ?? 0),
+      rate(of('variants', 'encode', ({ theirs }) => theirs) ?? 0),
+      rate(of('variants', 'decode', ({ theirs }) => theirs) ?? 0),
+      peer('native', 'encode'),
+      peer('native', 'decode'),
+      peer('h5wasm', 'decode'),
+    ];
+  };
+  return [
+    '## Every filter',
+    '',
+    'Default options, one array of each type that the filter takes. Encoders and decoders as a program in Node calls them, ' +
+      'native and WebAssembly alternately, MB/s; `compression` is bytes of data / bytes encoded. The last three columns are the ' +
+      'ratios of the comparisons below: ours is that many times as fast as hdf5plugin (or libhdf5) and as h5wasm-plugins; ' +
+      'empty where the peer has no such filter.',
+    '',
+    table(
+      [
+        'filter',
+        'compression',
+        'native encode',
+        'native decode',
+        'WASM encode',
+        'WASM decode',
+        'encode x hdf5plugin',
+        'decode x hdf5plugin',
+        'decode x h5wasm-plugins',
+      ],
+      [...new Set(own.map((row) => row.filter))].map(cells),
+      [1, 2, 3, 4, 5, 6, 7, 8],
+    ),
+    '',
+  ];
+}
+
 /** docs/benchmarks.md from a result: per filter the geometric means over all arrays, then every array. */
 export function benchmarksPage(result: BenchResult): string {
   const groups = new Map<string, BenchRow[]>();
@@ -255,6 +310,7 @@ export function benchmarksPage(result: BenchResult): string {
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}.`,
     '',
+    ...everyFilter(result),
     ...section(
       'native',
       'Native, beside hdf5plugin and libhdf5',
@@ -270,7 +326,7 @@ export function benchmarksPage(result: BenchResult): string {
     ...section(
       'h5wasm',
       'h5wasm side modules, beside h5wasm-plugins',
-      'Whole-dataset reads by h5wasm of the same file, which hdf5plugin wrote.',
+      'Whole-dataset reads by h5wasm of the same file, which hdf5plugin wrote, or our plugin where hdf5plugin has no such filter.',
     ),
   ];
   if (result.sizes.length > 0) {
@@ -291,16 +347,18 @@ export function benchmarksPage(result: BenchResult): string {
     '',
     table(
       ['suite', 'filter', 'options', 'direction', 'array', 'ours MB/s', 'peer MB/s', 'ratio'],
-      result.rows.map((r) => [
-        r.suite,
-        r.filter,
-        r.config || 'default',
-        r.direction,
-        r.array,
-        rate(r.ours),
-        rate(r.theirs),
-        r.ratio.toFixed(2),
-      ]),
+      result.rows
+        .filter((r) => r.suite !== 'variants')
+        .map((r) => [
+          r.suite,
+          r.filter,
+          r.config || 'default',
+          r.direction,
+          r.array,
+          rate(r.ours),
+          rate(r.theirs),
+          r.ratio.toFixed(2),
+        ]),
       [5, 6, 7],
     ),
     '',
