@@ -122,8 +122,8 @@ class Golden:
         what = options.get("dtype") and f"{elem}-byte type" or array.dtype.str
         near = None
         if max_error is not None:
-            original = array.astype(array.dtype.newbyteorder("<")).tobytes()
-            near = {"original": original, "type": f"{array.dtype.kind}{elem}", "maxError": max_error}
+            big = ">" if array.dtype.newbyteorder("=") != array.dtype else ""  # the numbers come out as they went in
+            near = {"original": array.tobytes(), "type": f"{big}{array.dtype.kind}{elem}", "maxError": max_error}
         return self.add(name, chunk, stored, data, LIBHDF5, f"H5Dcreate({what}, {list(array.shape)}), {command}; read_direct_chunk",
                         note, elem, near)
 

@@ -23,7 +23,7 @@ interface Good extends Chunk {
   /** Of the decoded values; absent when decoders may differ, and then `near` is there. */
   readonly sha256?: string;
   /** The original values of a lossy chunk, and the farthest that a decoded one may lie from its own. */
-  readonly near?: { readonly file: string; readonly type: keyof typeof NUMBERS; readonly maxError: number };
+  readonly near?: { readonly file: string; readonly type: NumberType; readonly maxError: number };
   /** Its cd_values are too few or too old to encode with. */
   readonly readOnly?: boolean;
   readonly tool: string;
@@ -78,28 +78,32 @@ function codeOf(work: () => unknown): string | undefined {
   }
 }
 
-/** Readers of little-endian numbers by their numpy names. */
+/** Readers of numbers by their numpy names. */
 const NUMBERS = {
-  f4: [4, (view: DataView, at: number) => view.getFloat32(at, true)],
-  f8: [8, (view: DataView, at: number) => view.getFloat64(at, true)],
+  f4: [4, (view: DataView, at: number, little: boolean) => view.getFloat32(at, little)],
+  f8: [8, (view: DataView, at: number, little: boolean) => view.getFloat64(at, little)],
   i1: [1, (view: DataView, at: number) => view.getInt8(at)],
-  i2: [2, (view: DataView, at: number) => view.getInt16(at, true)],
-  i4: [4, (view: DataView, at: number) => view.getInt32(at, true)],
-  i8: [8, (view: DataView, at: number) => Number(view.getBigInt64(at, true))],
+  i2: [2, (view: DataView, at: number, little: boolean) => view.getInt16(at, little)],
+  i4: [4, (view: DataView, at: number, little: boolean) => view.getInt32(at, little)],
+  i8: [8, (view: DataView, at: number, little: boolean) => Number(view.getBigInt64(at, little))],
   u1: [1, (view: DataView, at: number) => view.getUint8(at)],
-  u2: [2, (view: DataView, at: number) => view.getUint16(at, true)],
-  u4: [4, (view: DataView, at: number) => view.getUint32(at, true)],
-  u8: [8, (view: DataView, at: number) => Number(view.getBigUint64(at, true))],
+  u2: [2, (view: DataView, at: number, little: boolean) => view.getUint16(at, little)],
+  u4: [4, (view: DataView, at: number, little: boolean) => view.getUint32(at, little)],
+  u8: [8, (view: DataView, at: number, little: boolean) => Number(view.getBigUint64(at, little))],
 } as const;
 
+/** `>` before the name: big-endian. */
+type NumberType = keyof typeof NUMBERS | `>${keyof typeof NUMBERS}`;
+
 /** The largest difference between numbers of two chunks; NaN agrees with NaN only. */
-function farthest(a: Uint8Array, b: Uint8Array, type: keyof typeof NUMBERS): number {
-  const [size, read] = NUMBERS[type];
+function farthest(a: Uint8Array, b: Uint8Array, type: NumberType): number {
+  const [size, read] = NUMBERS[type.replace('>', '') as keyof typeof NUMBERS];
+  const little = !type.startsWith('>');
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   const [left, right] = [a, b].map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
   let most = 0;
   for (let at = 0; at + size <= a.length; at += size) {
-    const [x, y] = [read(left as DataView, at), read(right as DataView, at)];
+    const [x, y] = [read(left as DataView, at, little), read(right as DataView, at, little)];
     const apart = Object.is(x, y) || x === y ? 0 : Math.abs(x - y);
     most = Number.isNaN(apart) ? Number.POSITIVE_INFINITY : Math.max(most, apart);
   }
