@@ -11,10 +11,10 @@ import { loadWasm } from '@h5z/core';
 import { currentPlatform } from '@h5z/core/node';
 import { loadNative } from '@h5z/native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readBinary } from '../../packages/farm/src/binary.ts';
 import { env, need } from '../support/env.ts';
 import { type FilterFolder, filterFolders, filtersUnderTest } from '../support/packed.ts';
 import { type Case, cases } from './cases.ts';
-import { readElf } from './elf.ts';
 
 const run = promisify(execFile);
 const { python: PYTHON, systemPython: SYSTEM_PYTHON, h5dump: H5DUMP } = env;
@@ -79,7 +79,7 @@ describe.each(filtersUnderTest())('$name', (filter) => {
   });
 
   it.skipIf(process.platform !== 'linux')('exports three symbols and needs only libc and libm', () => {
-    const { exported, imported, needed } = readElf(library);
+    const { exported, imported, needed } = readBinary(readFileSync(library));
     expect(exported).toEqual(['H5PLget_plugin_info', 'H5PLget_plugin_type', 'h5z_filter_v1']);
     expect(needed.filter((so) => !/^(libc|libm|libdl|libpthread|ld-linux-[a-z0-9-]+)\.so/.test(so))).toEqual([]);
     // libc++abi's last word when nobody catches an exception, which no filter lets happen (packages/farm/test/cxx.test.ts).

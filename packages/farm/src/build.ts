@@ -265,7 +265,7 @@ export async function task(name: string, target: string): Promise<void> {
 export interface BuildOptions {
   /** Filters by name; none: all filters and the packages. */
   readonly filters?: readonly string[];
-  /** `host` (default), `all`, or targets by name. */
+  /** `host` (default), `cross`, `all`, or targets by name. */
   readonly targets?: readonly string[];
   readonly compiler?: Compiler;
 }
@@ -277,15 +277,17 @@ export interface Built {
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
 }
 
-/** Target names from words: host = this platform, wasm, h5wasm; all = the default cross platforms too. */
+/** Target names from words: host = this platform, wasm, h5wasm; cross = what tests run on too; all = every platform. */
 export function expandTargets(words: readonly string[]): Target[] {
   const host: Target[] = [hostPlatform(), 'wasm', 'h5wasm'];
   const known = [...PLATFORMS, 'wasm', 'h5wasm', 'pack'] as const;
   const targets = (words.length === 0 ? ['host'] : words).flatMap((word): Target[] => {
     if (word === 'host') return host;
-    if (word === 'all') return [...host, ...CROSS];
+    if (word === 'cross') return [...host, ...CROSS];
+    if (word === 'all') return [...host, ...PLATFORMS];
     const target = known.find((candidate) => candidate === word);
-    if (target === undefined) throw new FarmError(`no target "${word}". Targets: host, all, ${known.join(', ')}.`);
+    if (target === undefined)
+      throw new FarmError(`no target "${word}". Targets: host, cross, all, ${known.join(', ')}.`);
     return [target];
   });
   return [...new Set(targets)];
@@ -315,9 +317,12 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
         wanted.push({ folder: `filters/${filter.name}`, project: filter.packageName, plan });
   }
   if (everything) {
-    // A C++ runtime for another platform takes zig minutes: the packages' own addons are crossed when asked for by name.
+    // A C++ runtime for another platform takes zig minutes: the packages' own addons are crossed when asked for.
     const crossed = (target: Target) =>
-      isPlatform(target) && target !== hostPlatform() && !options.targets?.includes(target);
+      isPlatform(target) &&
+      target !== hostPlatform() &&
+      !options.targets?.includes(target) &&
+      !options.targets?.includes('all');
     for (const plan of allPackagePlans())
       if (targets.includes(plan.target) && !crossed(plan.target))
         wanted.push({ folder: `packages/${plan.package}`, project: `@h5z/${plan.package}`, plan });

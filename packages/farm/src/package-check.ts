@@ -1,5 +1,6 @@
-// What every packed package must be before anybody may install it: small enough, honest about its files, with the licences
-// of what is inside, without install scripts, and with types that resolve. Used by `./farm pack` and by tests/packages.
+// What every packed package must be before anybody may install it: small enough, honest about its files, with native
+// libraries that their platforms load and that show three symbols, with the licences of what is inside, without install
+// scripts, and with types that resolve. Used by `./farm pack` and by tests/packages.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -10,6 +11,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import type { FilterDescription, Manifest } from '../../core/src/types.ts';
+import { libraryOf, libraryProblems } from './binary.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
@@ -79,6 +81,11 @@ export async function checkTarball(path: string): Promise<string[]> {
   }
   if (files.has('binding.gyp')) problems.push('it holds binding.gyp, which makes npm compile on install');
   for (const name of ['LICENSE', 'README.md']) if (!files.has(name)) problems.push(`${name} is missing`);
+  for (const [name, content] of files) {
+    const library = libraryOf(name);
+    const found = library === undefined ? [] : libraryProblems(content, library.platform, library.kind);
+    problems.push(...found.map((problem) => `${name}: ${problem}`));
+  }
   if (description !== null) problems.push(...checkManifest(description, json<Manifest | null>('manifest.json'), files));
 
   if (pkg.exports !== undefined || pkg.bin !== undefined) {

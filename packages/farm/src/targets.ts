@@ -18,7 +18,7 @@ export type Platform = (typeof PLATFORMS)[number];
 export type Target = Platform | 'wasm' | 'h5wasm' | 'pack';
 export type Toolchain = 'zig' | 'emscripten' | 'none';
 
-/** The platforms that the project cross-builds by default, beside the host. */
+/** The platforms that every test run builds, beside the host: one of each system. */
 export const CROSS: readonly Platform[] = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'];
 
 export const isPlatform = (target: string): target is Platform => (PLATFORMS as readonly string[]).includes(target);

@@ -100,7 +100,7 @@ export async function test(options: TestOptions): Promise<TestResult> {
 
   const environment = await step('tools for the tests', testEnvironment);
   if (options.build) {
-    await buildAll({ targets: ['all'] });
+    await buildAll({ targets: ['cross'] });
     await step('packing', () => pack());
   }
   if (options.only.length === 0) {

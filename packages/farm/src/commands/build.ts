@@ -3,6 +3,7 @@
 import { buildAll } from '../build.ts';
 import type { Command } from '../command.ts';
 import { FarmError, table } from '../log.ts';
+import { CROSS } from '../targets.ts';
 
 export const command: Command = {
   name: 'build',
@@ -12,13 +13,14 @@ export const command: Command = {
     targets: {
       type: 'string',
       value: 'LIST',
-      doc: 'host (default), all, or names: linux-arm64,wasm,h5wasm ...',
+      doc: 'host (default), cross, all, or names: linux-arm64,wasm,h5wasm ...',
       multiple: true,
     },
     compiler: { type: 'string', value: 'NAME', doc: 'zig (default) or system, for native libraries of this machine' },
     json: { type: 'boolean', doc: 'print what was built as JSON: folder, target, files with size and SHA-256' },
   },
-  help: 'host: this platform, wasm and h5wasm. all: linux-x64, linux-arm64, darwin-arm64 and win32-x64 too.',
+  help: `host: this platform, wasm and h5wasm. cross: what the tests look at too (${CROSS.join(', ')}).
+all: every platform, and @h5z/native for each.`,
   order: 30,
   async run(args) {
     const compiler = args.text('compiler') ?? 'zig';
