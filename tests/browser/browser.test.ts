@@ -1,7 +1,7 @@
 // Every filter package in a real browser: an app that has this one filter and no other, built by Vite, by esbuild and not
 // at all, under a content security policy that allows WebAssembly and nothing else, decodes a chunk from somebody's file.
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -59,6 +59,10 @@ describe.each(all)('$package', (filter) => {
       damaged = await serve(out, { ...options, damageWasm: true });
     }, 120_000);
 
+    /** Vite puts files of less than 4 KiB into the script as data: URLs. */
+    const isInlined = ({ folder, name }: Filter): boolean =>
+      builder === 'vite' && statSync(join(folder, 'wasm', `${name}.wasm`)).size < 4096;
+
     afterAll(async () => {
       await site?.close();
       await damaged?.close();
@@ -105,7 +109,9 @@ describe.each(all)('$package', (filter) => {
       const afterDecoding = requests.indexOf('/decoded.txt');
       expect(afterDecoding).toBeGreaterThan(0);
       expect(requests.slice(0, afterDecoding).filter((path) => isFull(filter, path))).toEqual([]);
-      expect(requests.slice(afterDecoding).filter((path) => isFull(filter, path))).toHaveLength(1);
+      expect(requests.slice(afterDecoding).filter((path) => isFull(filter, path))).toHaveLength(
+        isInlined(filter) ? 0 : 1,
+      );
       expect(complaints).toEqual([]);
     });
 
@@ -119,7 +125,9 @@ describe.each(all)('$package', (filter) => {
     });
 
     test('a flipped byte in a module is refused with both hashes', async ({ skip }) => {
-      const { error } = await open(skip, 'encode', damaged);
+      const { error, requests } = await open(skip, 'encode', damaged);
+      // What is inside the script has no bytes of its own to flip.
+      if (isInlined(filter)) return expect(requests.filter((path) => isFull(filter, path))).toEqual([]);
       expect(error?.code).toBe('H5Z_INTEGRITY');
       expect(error?.message.match(/\b[0-9a-f]{64}\b/g)).toHaveLength(2);
     });

@@ -274,14 +274,18 @@ def corrupt(job):
             full = int(np.prod(case["chunk"])) * dtype_of(case["dtype"]).itemsize
             for at, keep in enumerate((len(chunk) // 2, 3, 1)):
                 keep = min(keep, len(chunk) - 1)
+                # Where there is no header, a shorter chunk looks like a smaller one: HDF5 before 2.2 does not mind, reads
+                # behind its end and may crash. All that can be said is that our filter gave what there was.
+                cd = dataset.get_create_plist().get_filter(0)[2]
+                if 0 < call(0x100, cd, chunk[:keep], 0)[0] < full:
+                    answer[f"{case['name']} {at}"] = {"headerless": True}
+                    continue
                 dataset.write_direct_chunk(offset, chunk[:keep], mask)
                 dataset.flush()
                 h5py._errors.unsilence_errors()
                 try:
                     file[case["name"]][...]
-                    # Where there is no header, a shorter chunk looks like a smaller one, and not all of HDF5's releases mind.
-                    cd = dataset.get_create_plist().get_filter(0)[2]
-                    answer[f"{case['name']} {at}"] = {"headerless": 0 < call(0x100, cd, chunk[:keep], 0)[0] < full}
+                    answer[f"{case['name']} {at}"] = {"headerless": False}
                 except Exception as error:
                     answer[f"{case['name']} {at}"] = {"error": message(error)}
                 finally:

@@ -64,6 +64,7 @@ int64_t header_read(const uint32_t *cd, size_t ncd, header *h) {
   }
 
   const uint32_t mode = word[2] >> 20;
+  h->mode = mode;
   limits *l = &h->limits;
   *l = (limits){1, MOST_BITS, MOST_PREC, LOWEST_EXP};
   if (mode < SHORT_PRECISION) {
@@ -77,6 +78,7 @@ int64_t header_read(const uint32_t *cd, size_t ncd, header *h) {
   } else {
     if (ncd < 6) return H5Z_E_PARAM;
     uint64_t rest = word[3] | (uint64_t)word[4] << 32;
+    h->mode |= rest << 12;
     l->min_bits = (uint32_t)(rest & 0x7fff) + 1, rest >>= 15;
     l->max_bits = (uint32_t)(rest & 0x7fff) + 1, rest >>= 15;
     l->max_prec = (uint32_t)(rest & 0x7f) + 1, rest >>= 7;
@@ -109,6 +111,8 @@ int64_t zfp_restore(const uint32_t *stored, size_t nstored, uint32_t *client, si
   const limits *l = &h.limits;
   int mode = mode_of(l);
   if (mode == MODE_ACCURACY && l->min_exp > 1023) mode = MODE_EXPERT; /* no double says that */
+  /* All the precision there is, said the short way, is what zfp makes of a limit on bits beyond any block's. */
+  const uint32_t max_bits = h.mode == SHORT_PRECISION + MOST_PREC - 1 ? 0x8000 : l->max_bits;
   double number = 0;
   client[0] = (uint32_t)mode, client[1] = 0;
   switch (mode) {
@@ -117,7 +121,7 @@ int64_t zfp_restore(const uint32_t *stored, size_t nstored, uint32_t *client, si
     case MODE_PRECISION: client[2] = l->max_prec; return 3;
     case MODE_REVERSIBLE: return 1;
     default:
-      client[2] = l->min_bits, client[3] = l->max_bits, client[4] = l->max_prec, client[5] = (uint32_t)l->min_exp;
+      client[2] = l->min_bits, client[3] = max_bits, client[4] = l->max_prec, client[5] = (uint32_t)l->min_exp;
       return 6;
   }
   uint64_t bits;
@@ -210,10 +214,11 @@ int64_t zfp_derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds
     header known;
     error = header_read(client, nclient, &known);
     if (error < 0) return error;
-    h.limits = known.limits;
+    h.limits = known.limits, h.mode = known.mode; /* the same limits can be said in more than one way */
   } else {
     error = read_client(client, nclient, &h, &h.limits);
     if (error < 0) return error;
+    h.mode = mode_bits(&h.limits);
   }
   /* Fewer bits than the head of a block takes, and reversible blocks of a least size, are what zfp does not keep to. */
   if (h.limits.max_bits < header_block_head(&h)) return H5Z_E_PARAM;
@@ -226,14 +231,13 @@ int64_t zfp_derive(const uint32_t *client, size_t nclient, const h5z_dataset *ds
     meta = meta << width | (h.dims[i] - 1);
   }
   meta = meta << 4 | (h.rank - 1) << 2 | h.type;
-  const uint64_t mode = mode_bits(&h.limits);
-  const int64_t n = (mode & 0xfff) == LONG ? 6 : 4;
+  const int64_t n = (h.mode & 0xfff) == LONG ? 6 : 4;
   if (cap < (size_t)n) return H5Z_E_OUTPUT;
   stored[0] = UINT32_C(0x10105111);
   stored[1] = MAGIC;
   stored[2] = (uint32_t)meta;
-  stored[3] = (uint32_t)(meta >> 32) | (uint32_t)(mode & 0xfff) << 20;
-  if (n == 6) stored[4] = (uint32_t)(mode >> 12), stored[5] = (uint32_t)(mode >> 44);
+  stored[3] = (uint32_t)(meta >> 32) | (uint32_t)(h.mode & 0xfff) << 20;
+  if (n == 6) stored[4] = (uint32_t)(h.mode >> 12), stored[5] = (uint32_t)(h.mode >> 44);
   return n;
 }
 #endif

@@ -20,6 +20,7 @@ typedef struct header {
   unsigned rank;    /* 1 to 4 */
   uint64_t dims[4]; /* fastest first; 1 beyond the rank */
   limits limits;
+  uint64_t mode;    /* the limits as the header says them: 12 or 64 bits */
   int swapped;      /* written on a machine of the other byte order */
 } header;
 
