@@ -81,11 +81,11 @@ const WRITABLE = [
   },
 ] as const;
 
-/** Whether the filter is for such data. The peer's may encode others all the same, and nobody can read them. */
+/** Whether the filter is for such data. The peer's may leave others as they are, or encode them so that they do not come back. */
 function takes(codec: Codec, client: Uint32Array, { dtype, shape, chunks }: (typeof ARRAYS)[number]): boolean {
   const typeSize = Number(dtype.slice(-1));
   try {
-    codec.derive(client, {
+    const cdValues = codec.derive(client, {
       typeClass: dtype.includes('f') ? 'float' : 'integer',
       typeSize,
       signed: dtype.includes('i'),
@@ -94,6 +94,8 @@ function takes(codec: Codec, client: Uint32Array, { dtype, shape, chunks }: (typ
       chunk: [...chunks],
       shape: [...shape],
     });
+    const content = new Uint8Array(chunks.reduce<number>((bytes, n) => bytes * n, typeSize));
+    codec.encode(content, { cdValues });
     return true;
   } catch (error) {
     if (!/^H5Z_E_(NOT_APPLICABLE|PARAM)$/.test((error as { code?: string }).code ?? '')) throw error;

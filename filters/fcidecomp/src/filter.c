@@ -16,6 +16,9 @@
  *     [4] MAXVAL [5] T1 [6] T2 [7] T3 [8] RESET of JPEG-LS
  *
  * CharLS knows no byte order: samples are little-endian words to it, whatever the datatype says, and so they come back.
+ *
+ * CharLS before 2.4, which FCIDECOMP and hdf5plugin have inside, writes a MAXVAL into lossless codestreams of 8, 12 and 16 bits
+ * but codes as if it were the largest that the bits allow. So do we, in both directions, without writing it.
  */
 #include <h5z/filter.h>
 
@@ -39,6 +42,17 @@ static int64_t error_of(charls_jpegls_errc error) {
     case CHARLS_JPEGLS_ERRC_UNEXPECTED_FAILURE: return H5Z_E_INTERNAL;
     default: return H5Z_E_CORRUPT;
   }
+}
+
+static bool is_maxval_ignored(int32_t bits, int32_t near, uint32_t reset) {
+  return near == 0 && (bits == 8 || bits == 12 || bits == 16) && (reset == 0 || reset == 64);
+}
+
+/* Where MAXVAL stands in a codestream whose header has been read; 0 where there is none. */
+static size_t find_maxval(const uint8_t *in, size_t nin) {
+  for (size_t at = 2; at + 7 <= nin && in[at] == 0xff && in[at + 1] != 0xda; at += 2 + (in[at + 2] << 8 | in[at + 3]))
+    if (in[at + 1] == 0xf8 && in[at + 4] == 1) return at + 5;
+  return 0;
 }
 
 /* A decoder that has read the header, and the bytes its image takes. */
@@ -87,6 +101,23 @@ static int64_t fcidecomp_decode(const uint32_t *cd, size_t ncd, const void *in, 
   uint64_t size;
   int64_t result = open_decoder(cd, ncd, in, nin, &decoder, &size);
   if (result) return result;
+  charls_frame_info frame;
+  charls_jpegls_pc_parameters preset;
+  int32_t near = 0;
+  uint8_t *copy = NULL;
+  const size_t at = find_maxval(in, nin);
+  if (at != 0 && charls_jpegls_decoder_get_frame_info(decoder, &frame) == 0 &&
+      charls_jpegls_decoder_get_near_lossless(decoder, 0, &near) == 0 &&
+      charls_jpegls_decoder_get_preset_coding_parameters(decoder, 0, &preset) == 0 &&
+      is_maxval_ignored(frame.bits_per_sample, near, (uint32_t)preset.reset_value)) {
+    charls_jpegls_decoder_destroy(decoder);
+    copy = malloc(nin);
+    if (!copy) return H5Z_E_MEMORY;
+    memcpy(copy, in, nin);
+    copy[at] = copy[at + 1] = 0; /* by default */
+    result = open_decoder(cd, ncd, copy, nin, &decoder, &size);
+    if (result) return free(copy), result;
+  }
   if (size > cap) {
     result = H5Z_E_OUTPUT;
   } else {
@@ -94,6 +125,7 @@ static int64_t fcidecomp_decode(const uint32_t *cd, size_t ncd, const void *in, 
     if (result == 0) result = (int64_t)size;
   }
   charls_jpegls_decoder_destroy(decoder);
+  free(copy);
   return result;
 }
 
@@ -144,7 +176,7 @@ static bool is_possible(const uint32_t *s) {
   if (s[COMPONENTS] != s[1] || most > (1u << s[BITS]) - 1) return false;
   if (s[INTERLEAVE] > 2 || (s[INTERLEAVE] > 0 && s[1] < 3) || (s[INTERLEAVE] == 2 && s[1] > 3)) return false;
   if (s[NEAR] > 255 || s[NEAR] > most / 2) return false;
-  if (s[RESET] != 0 && (s[RESET] < 3 || s[RESET] > (most > 255 ? most : 255))) return false;
+  if (s[RESET] != 0 && (s[RESET] < 3 || s[RESET] > 255)) return false; /* CharLS before 2.4 keeps 8 bits of it */
   return thresholds_rise(s + MAXVAL + 1, s[NEAR], most);
 }
 
@@ -202,7 +234,8 @@ static int64_t fcidecomp_encode(const uint32_t *cd, size_t ncd, const void *in, 
   if (cd[0] == 2 && (uintptr_t)in % 2) in = memcpy(scratch + room, in, nin);
 
   const charls_frame_info frame = {cd[3], cd[2], (int32_t)cd[BITS], (int32_t)cd[1]};
-  const charls_jpegls_pc_parameters preset = {(int32_t)cd[MAXVAL], (int32_t)cd[MAXVAL + 1], (int32_t)cd[MAXVAL + 2],
+  const bool ignored = is_maxval_ignored(frame.bits_per_sample, (int32_t)cd[NEAR], cd[RESET]);
+  const charls_jpegls_pc_parameters preset = {ignored ? 0 : (int32_t)cd[MAXVAL], (int32_t)cd[MAXVAL + 1], (int32_t)cd[MAXVAL + 2],
                                               (int32_t)cd[MAXVAL + 3], (int32_t)cd[MAXVAL + 4]};
   size_t written = 0;
   charls_jpegls_errc error = charls_jpegls_encoder_set_destination_buffer(encoder, scratch, room);
