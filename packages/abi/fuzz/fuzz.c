@@ -14,6 +14,7 @@
  *   mode bit 0 = 1  encode the payload with `derive`d cd_values for elements of 1 + n % 64 bytes, or numbers of 1, 2, 4 or
  *                   8 bytes (n & 64), in a line, rows (n & 1024) or planes (n & 2048), and decode it again
  *   mode bit 1      put the payload at an odd address
+ *   mode bit 2      the payload is a parameter string: parse it, print what it gave, and the cd_values in both readings
  *
  * A seed from a golden chunk is 00 ncd 00 00, its cd_values, its bytes.
  */
@@ -157,6 +158,30 @@ static void try_encode(const h5z_filter *f, const uint32_t *client, size_t nclie
   free(out);
 }
 
+/* What is printed of cd_values that a string gave parses to values that print the same. */
+static void try_parameters(const h5z_filter *f, const uint32_t *cd, size_t ncd, const char *string, size_t length, unsigned n) {
+  enum { ROOM = 512 };
+  uint32_t *client = get(ROOM * sizeof *client);
+  char *why = get(n % ROOM), *text = get(H5Z_PARAMETERS_MAX), *again = get(H5Z_PARAMETERS_MAX);
+  for (int stored = 0; stored < 2; stored++) {
+    const int64_t printed = f->print_parameters(cd, ncd, stored, why, n % ROOM);
+    CHECK(printed < (int64_t)(n % ROOM) && printed >= H5Z_E_INTERNAL, "print_parameters answered %lld", (long long)printed);
+  }
+  const int64_t words = f->parse_parameters(string, length, client, n % 16 ? ROOM : n / 16 % 8, why, n % ROOM);
+  CHECK(words <= ROOM && (words >= 0 || words == H5Z_E_PARAM || (words == H5Z_E_OUTPUT && n % 16 == 0)),
+        "parse_parameters answered %lld", (long long)words);
+  if (n % ROOM > 0) CHECK((strlen(why) == 0) == (words >= 0 || n % ROOM == 1), "code %lld with the sentence: %s", (long long)words, why);
+  if (words >= 0) {
+    const int64_t printed = f->print_parameters(client, (size_t)words, 0, text, H5Z_PARAMETERS_MAX);
+    CHECK(printed >= 0 && strlen(text) == (size_t)printed, "print_parameters answered %lld", (long long)printed);
+    const int64_t back = f->parse_parameters(text, (size_t)printed, client, ROOM, NULL, 0);
+    CHECK(back >= words, "what was printed parses to %lld: %s", (long long)back, text);
+    CHECK(f->print_parameters(client, (size_t)back, 0, again, H5Z_PARAMETERS_MAX) == printed, "printed again: %s", again);
+    CHECK(strcmp(text, again) == 0, "%s became %s", text, again);
+  }
+  free(client), free(why), free(text), free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static uint32_t cd[255];
   if (size < CONTROL) return 0;
@@ -174,7 +199,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const uint32_t *exact = (const uint32_t *)(void *)copy_of(cd, 4 * ncd, 0, &words); /* so that cd[ncd] is out of bounds */
   const uint8_t *payload = copy_of(data, size, mode >> 1 & 1, &block);
   const h5z_filter *f = h5z_filter_v1();
-  if (mode & 1) {
+  if (mode & 4) {
+    try_parameters(f, ncd > 0 ? exact : NULL, ncd, (const char *)payload, size, n);
+  } else if (mode & 1) {
     try_encode(f, ncd > 0 ? exact : NULL, ncd, payload, size, n);
   } else {
     try_decode(f, ncd > 0 ? exact : NULL, ncd, payload, size, n);

@@ -6,9 +6,9 @@
  *
  * Every case of index.json must decode to its digest, every bad one must fail with its code; then each chunk is cut
  * short, gets bits flipped, odd cd_values and one byte less room: whatever comes back, nothing may be written past the
- * capacity, and a cut chunk may not pass for a whole one. Prints "digest SHA256 NAME" of what each case decoded to, so
- * that whoever started it can compare for himself, a line for each failure, and "N passed, N failed"; exit status 1 if
- * anything failed, 2 if the harness itself could not work.
+ * capacity, and a cut chunk may not pass for a whole one. Its cd_values must survive being written as a parameter string.
+ * Prints "digest SHA256 NAME" of what each case decoded to, so that whoever started it can compare for himself, a line for
+ * each failure, and "N passed, N failed"; exit status 1 if anything failed, 2 if the harness itself could not work.
  */
 #include <h5z/filter.h>
 
@@ -261,6 +261,21 @@ static void check_near(const char *name, const char *near, const char *folder, c
   free(original);
 }
 
+/* What stored cd_values print as parses, to client values that print as the same. Libraries of older builds have no such. */
+static void parameters(const h5z_filter *f, const chunk *c) {
+  static char string[H5Z_PARAMETERS_MAX], again[H5Z_PARAMETERS_MAX], why[H5Z_PARAMETERS_WHY_MAX];
+  static uint32_t client[H5Z_CD_MAX];
+  if (f->struct_size < sizeof *f || !f->parse_parameters || !f->print_parameters) return;
+  int64_t n = f->print_parameters(c->cd, c->ncd, 1, string, sizeof string);
+  check(n >= 0, c->name, "print_parameters answered", (long long)n);
+  if (n < 0) return;
+  n = f->parse_parameters(string, (size_t)n, client, H5Z_CD_MAX, why, sizeof why);
+  check(n >= 0, c->name, n < 0 ? why : "parsed", (long long)n);
+  if (n < 0) return;
+  n = f->print_parameters(client, (size_t)n, 0, again, sizeof again);
+  check(n >= 0 && strcmp(string, again) == 0, c->name, "parameters print as something else when parsed", (long long)n);
+}
+
 static void good_case(const h5z_filter *f, const char *object, const char *folder) {
   static chunk c;
   char want[65], have[65];
@@ -321,6 +336,7 @@ static void good_case(const h5z_filter *f, const char *object, const char *folde
       check(n == (int64_t)c.size && same, c.name, "what was encoded came back as", (long long)n);
     }
     free(packed);
+    parameters(f, &c);
   }
   free(out), free(other), free(c.bytes);
 }

@@ -36,7 +36,8 @@ typedef htri_t (*can_apply_fn)(hid_t dcpl, hid_t type, hid_t space);
 typedef herr_t (*set_local_fn)(hid_t dcpl, hid_t type, hid_t space);
 typedef size_t (*filter_fn)(unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes, size_t *buf_size, void **buf);
 
-/* H5Z_class2_t. Never H5Z_class3_t: a library that does not know it would read past the end of its fields. */
+/* H5Z_class2_t. H5Z_class3_t only where the build says H5Z_CLASS3: a library that does not know it takes its filter, which
+ * has more arguments, for that of H5Z_class2_t. */
 typedef struct {
   int version; /* 1 = H5Z_CLASS_T_VERS */
   int id;
@@ -46,6 +47,28 @@ typedef struct {
   set_local_fn set_local;
   filter_fn filter;
 } H5Z_class2_t;
+
+#if defined(H5Z_CLASS3)
+typedef size_t (*filter2_fn)(unsigned flags, size_t ncd, const unsigned *cd, hid_t dxpl, const hsize_t *scaled, size_t rank,
+                             void *state, size_t nbytes, size_t *buf_size, void **buf);
+typedef herr_t (*set_config_fn)(const char *text, unsigned *flags, size_t *ncd, unsigned *cd, size_t cap);
+typedef herr_t (*get_config_fn)(unsigned flags, size_t ncd, const unsigned *cd, char *text, size_t *size);
+
+/* As RFC-HDFG-2026-001 has it in H5Zdevelop.h of the development branch that is to become HDF5 3.0. It is no release yet:
+ * names and order of the members are to be compared again before this becomes the default. */
+typedef struct {
+  int version; /* 2 = H5Z_CLASS3_T_VERS */
+  int id;
+  unsigned encoder_present, decoder_present;
+  const char *name; /* canonical */
+  can_apply_fn can_apply;
+  set_local_fn set_local;
+  filter2_fn filter;
+  set_config_fn set_config;
+  get_config_fn get_config;
+  const char *description;
+} H5Z_class3_t;
+#endif
 
 /* Functions F(result, name, arguments) and variables V(name) of one libhdf5. Without the first three,
  * H5Tget_class and H5Tget_size no dataset can be created; any other may be missing (h5wasm exports few): then
@@ -317,10 +340,10 @@ static const char *explained(int64_t code, const uint32_t *cd, size_t ncd, const
   return why;
 }
 
-/* H5Z_func_t. On failure it returns 0 and leaves *buf and *buf_size alone, so that HDF5 can store an optional
- * filter's chunk unfiltered. */
-static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes, size_t *buf_size, void **buf) {
-  const void *caller = CALLER;
+/* On failure it returns 0 and leaves *buf and *buf_size alone, so that HDF5 can store an optional filter's chunk
+ * unfiltered. */
+static size_t run_filter(const void *caller, unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes,
+                         size_t *buf_size, void **buf) {
   bool reverse = flags & H5Z_FLAG_REVERSE;
   void *out = NULL;
   size_t capacity = 0;
@@ -341,6 +364,67 @@ static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, size_t nbyt
   return (size_t)n;
 }
 
+#if defined(H5Z_CLASS3)
+
+/* H5Z_func2_t: neither the transfer's properties nor the place of the chunk matter to any filter. */
+static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, hid_t dxpl, const hsize_t *scaled, size_t rank,
+                     void *state, size_t nbytes, size_t *buf_size, void **buf) {
+  (void)dxpl, (void)scaled, (void)rank, (void)state;
+  return run_filter(CALLER, flags, ncd, cd, nbytes, buf_size, buf);
+}
+
+/* ---- parameter strings ----------------------------------------------------------------------------------------- */
+
+/* cd NULL asks for the number of words. */
+static herr_t set_config(const char *text, unsigned *flags, size_t *ncd, unsigned *cd, size_t cap) {
+  (void)flags;
+  uint32_t client[H5Z_CD_MAX];
+  char why[H5Z_PARAMETERS_WHY_MAX];
+  int64_t n = h5z_parse_parameters(text ? text : "", text ? strlen(text) : 0, client, H5Z_CD_MAX, why, sizeof why);
+  if (n >= 0 && cd && (uint64_t)n > cap) n = H5Z_E_OUTPUT, strcpy(why, h5z_strerror(n));
+  if (n < 0) {
+    push_error(library_of(CALLER), "set_config", "take these parameters", 0, why);
+    return -1;
+  }
+  if (cd) memcpy(cd, client, (size_t)n * sizeof *client);
+  *ncd = (size_t)n;
+  return 0;
+}
+
+/* HDF5 asks both for what a caller set and for what a file keeps, and does not say which it is. Values are taken for a
+ * caller's where their string parses to the same words again. */
+static int64_t print_either(const unsigned *cd, size_t ncd, char text[H5Z_PARAMETERS_MAX]) {
+  uint32_t again[H5Z_CD_MAX];
+  if (ncd > H5Z_CD_MAX) return H5Z_E_PARAM;
+  const int64_t length = h5z_print_parameters(cd, ncd, 0, text, H5Z_PARAMETERS_MAX);
+  const int64_t n = length < 0 ? length : h5z_parse_parameters(text, (size_t)length, again, H5Z_CD_MAX, NULL, 0);
+  if (n >= (int64_t)ncd && memcmp(again, cd, ncd * sizeof *cd) == 0) return length;
+  return h5z_print_parameters(cd, ncd, 1, text, H5Z_PARAMETERS_MAX);
+}
+
+/* text NULL asks for the length without the NUL. */
+static herr_t get_config(unsigned flags, size_t ncd, const unsigned *cd, char *text, size_t *size) {
+  (void)flags;
+  char whole[H5Z_PARAMETERS_MAX];
+  int64_t n = print_either(cd, ncd, whole);
+  if (n >= 0 && text && (uint64_t)n >= *size) n = H5Z_E_OUTPUT;
+  if (n < 0) {
+    push_error(library_of(CALLER), "get_config", "tell its parameters", 0, h5z_strerror(n));
+    return -1;
+  }
+  if (text) memcpy(text, whole, (size_t)n + 1);
+  *size = (size_t)n;
+  return 0;
+}
+
+#else
+
+static size_t filter(unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes, size_t *buf_size, void **buf) {
+  return run_filter(CALLER, flags, ncd, cd, nbytes, buf_size, buf); /* H5Z_func_t */
+}
+
+#endif
+
 /* ---- the two symbols that libhdf5 looks up --------------------------------------------------------------------- */
 
 H5Z_EXPORT int H5PLget_plugin_type(void);
@@ -351,18 +435,31 @@ int H5PLget_plugin_type(void) { return 0; } /* H5PL_TYPE_FILTER */
 /* The class is filled once from the filter's table: two libhdf5s may ask from two threads. */
 const void *H5PLget_plugin_info(void) {
   enum { EMPTY, FILLING, READY };
-  static H5Z_class2_t class;
+#if defined(H5Z_CLASS3)
+  typedef H5Z_class3_t plugin_class;
+#else
+  typedef H5Z_class2_t plugin_class;
+#endif
+  static plugin_class class;
   static atomic_int state;
   int expected = EMPTY;
   if (atomic_compare_exchange_strong(&state, &expected, FILLING)) {
     const h5z_filter *f = h5z_filter_v1();
     bool local = f->derive || (f->flags & H5Z_ONLY_OPTIONAL);
-    class = (H5Z_class2_t){
-        .version = 1,
+    class = (plugin_class){
         .id = (int)f->id,
         .encoder_present = (f->flags & H5Z_CAN_ENCODE) && f->encode,
         .decoder_present = 1,
+#if defined(H5Z_CLASS3)
+        .version = 2,
+        .name = f->name,
+        .description = f->title,
+        .set_config = set_config,
+        .get_config = get_config,
+#else
+        .version = 1,
         .name = f->title,
+#endif
         .can_apply = local ? can_apply : NULL,
         .set_local = local ? set_local : NULL,
         .filter = filter,

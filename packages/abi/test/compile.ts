@@ -33,7 +33,10 @@ export function compileFilter(source: string, id: number, name: string, extra: r
     '-DH5Z_FILTER_VERSION="0.0.1"',
     '-DH5Z_FILTER_FLAGS=3',
   ];
-  const sources = [join(ABI, 'src/hdf5_plugin.c'), join(ABI, 'src/error.c'), resolve(ABI, 'test', source)];
+  const sources = [
+    ...['hdf5_plugin.c', 'params.c', 'error.c'].map((file) => join(ABI, 'src', file)),
+    resolve(ABI, 'test', source),
+  ];
   execFileSync(
     compiler,
     [
@@ -51,6 +54,7 @@ export function compileFilter(source: string, id: number, name: string, extra: r
       identity,
       extra,
       `-I${join(ABI, 'include')}`,
+      `-I${join(ABI, 'lib')}`,
       sources,
       '-o',
       library,

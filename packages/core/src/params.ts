@@ -268,11 +268,11 @@ function writeWords(
     case 'fixed':
     case 'log2': {
       const { width = 32, shift = 0, fraction = 0, as } = place;
-      const scaled = as === 'fixed' ? Math.round(value * 2 ** fraction) : Math.floor(Math.log2(value) * 2 ** fraction);
+      const scaled = as === 'fixed' ? Math.round(value * 2 ** fraction) : log2Down(value, fraction);
       const sign = as === 'log2' ? 2 ** (width - 1) : 0;
       const [least, most] = sign > 0 ? [1 - sign, sign - 1] : [0, 2 ** width - 1];
       if (!Number.isInteger(scaled) || scaled < least || scaled > most) {
-        const number = (whole: number) => (sign > 0 ? 2 ** (whole / 2 ** fraction) : whole / 2 ** fraction);
+        const number = (whole: number) => (sign > 0 ? exp2Of(whole, fraction) : whole / 2 ** fraction);
         throw new H5zError(
           'H5Z_PARAMETER',
           `${filter.name}: "${parameter.name}" = ${value} does not fit its place in cd_values`,
@@ -298,6 +298,46 @@ function writeWords(
   }
 }
 
+/** 2^(1/2), 2^(1/4), ...: each the root of the one before. */
+const ROOTS: readonly number[] = Array.from({ length: 31 }).reduce<number[]>(
+  (roots) => [...roots, Math.sqrt(roots.at(-1) ?? 2)],
+  [],
+);
+
+/** 2^(scaled / 2^fraction), by products: Math.log2 and Math.pow differ between engines, and from C (params.c has the same). */
+function exp2Of(scaled: number, fraction: number): number {
+  const steps = 2 ** fraction;
+  const whole = Math.floor(scaled / steps);
+  let rest = scaled - whole * steps;
+  let value = 1;
+  for (let bit = 1; bit <= fraction; bit++) {
+    const part = 2 ** (fraction - bit);
+    if (rest < part) continue;
+    rest -= part;
+    value *= ROOTS[bit - 1] as number;
+  }
+  return value * 2 ** whole;
+}
+
+/** The largest whole number that exp2Of makes nothing larger than `value` of; NaN where there is none. */
+function log2Down(value: number, fraction: number): number {
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) return Number.NaN;
+  const tiny = value < 2 ** -1022;
+  float.setFloat64(0, tiny ? value * 2 ** 54 : value);
+  const high = float.getUint32(0);
+  let scaled = (high >>> 20) - 1023 - (tiny ? 54 : 0);
+  float.setUint32(0, ((high & 0xfffff) | (1023 << 20)) >>> 0);
+  const mantissa = float.getFloat64(0);
+  let reached = 1;
+  for (const root of ROOTS.slice(0, fraction)) {
+    scaled *= 2;
+    if (reached * root > mantissa) continue;
+    reached *= root;
+    scaled++;
+  }
+  return scaled;
+}
+
 function readValue(words: Uint32Array, place: Place, shape: Parameter | Derived): Value | undefined {
   const raw = readWords(words, place);
   if (raw === undefined) return undefined;
@@ -321,7 +361,7 @@ function readWords(words: Uint32Array, place: Place): number | undefined {
     case 'log2': {
       const sign = 2 ** ((place.width ?? 32) - 1);
       const bits = bitsOf(first, place);
-      return 2 ** ((bits < sign ? bits : sign - bits) / 2 ** (place.fraction ?? 0));
+      return exp2Of(bits < sign ? bits : sign - bits, place.fraction ?? 0);
     }
     case 'float64-le':
     case 'float64-be': {

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { exists, run } from './exec.ts';
 import { type Filter, readFilters, selectFilters } from './filters.ts';
+import { identity } from './identity.ts';
 import { kept } from './kept.ts';
 import { FarmError, say, step } from './log.ts';
 import { buildDir, ROOT } from './paths.ts';
@@ -109,27 +110,6 @@ async function place(from: string, to: string): Promise<void> {
   const temporary = `${to}.${process.pid}.tmp`;
   await copyFile(from, temporary);
   await rename(temporary, to);
-}
-
-/** The header that says who the filter is. Strings are C strings: JSON's escapes are C's, for printable text. */
-function identity(filter: Filter, upstreams: readonly Upstream[]): string {
-  const { id, name, title, lossy, onlyOptional } = filter.description;
-  const codecs = upstreams.map((upstream) => `${upstream.name} ${upstream.version}`).join(', ');
-  const flags = [
-    'H5Z_CAN_ENCODE',
-    'H5Z_CAN_DECODE',
-    ...(lossy ? ['H5Z_LOSSY'] : []),
-    ...(onlyOptional === true ? ['H5Z_ONLY_OPTIONAL'] : []),
-  ];
-  const values = {
-    ID: String(id),
-    NAME: JSON.stringify(name),
-    TITLE: JSON.stringify(title),
-    VERSION: JSON.stringify(codecs === '' ? filter.version : `${filter.version} (${codecs})`),
-    FLAGS: `(${flags.join(' | ')})`,
-  };
-  const lines = Object.entries(values).map(([key, value]) => `#define H5Z_FILTER_${key} ${value}`);
-  return ['/* Written by ./farm from filter.json and package.json. */', ...lines, ''].join('\n');
 }
 
 /** Whether C++ takes part: its compilers and runtimes cost minutes that a filter in C does not pay. */

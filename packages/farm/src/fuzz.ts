@@ -18,8 +18,18 @@ interface GoldenIndex {
   readonly cases: readonly { readonly file: string; readonly cdValues: readonly number[] }[];
 }
 
-/** Golden chunks in the form that fuzz.c reads: mode 0, count of cd_values, 0 0, the words, the chunk. */
+/**
+ * Golden chunks in the form that fuzz.c reads: mode 0, count of cd_values, 0 0, the words, the chunk; and a parameter string
+ * with all that the filter has, right or wrong together.
+ */
 async function writeSeeds(filter: Filter, folder: string): Promise<void> {
+  for (const parameter of filter.description.parameters) {
+    const values = Object.keys(parameter.values ?? { '-1_0.5e-3': 0, '0x1f': 0, true: 0 });
+    const quoted = parameter.type === 'enum' ? values.map((word) => `"${word}"`) : values;
+    const strings = quoted.map((value, i) => `${i % 2 ? `'${parameter.name}'` : parameter.name} = ${value}`);
+    for (const [i, string] of strings.entries())
+      await writeFile(join(folder, `parameters-${parameter.name}-${i}`), Buffer.from(`\x04\x00\x01\x01${string}`));
+  }
   const golden = join(filter.dir, 'golden');
   const index = join(golden, 'index.json');
   if (!(await exists(index))) return;

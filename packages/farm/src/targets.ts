@@ -63,7 +63,7 @@ export interface TargetPlan {
   readonly cache: boolean;
 }
 
-const FARM = ['build', 'targets', 'side-runtime'].map((name) => `packages/farm/src/${name}.ts`);
+const FARM = ['build', 'identity', 'targets', 'side-runtime'].map((name) => `packages/farm/src/${name}.ts`);
 const ABI = ['packages/abi/include/**/*', 'packages/abi/lib/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
 const toolchainInputs = (toolchain: Toolchain): string[] => [`toolchains/${toolchain}/**/*`, ...FARM];
 

@@ -151,6 +151,11 @@ typedef struct h5z_filter {
    * ("data version 9 found, versions 1 to 3 are read"; see h5z_explain_version). Optional. Writes at most `cap` bytes
    * without a NUL and returns how many; 0 when there is nothing to add. Loaders put it behind the code's sentence. */
   int64_t (*explain)(const uint32_t *cd, size_t ncd, const void *in, size_t nin, char *text, size_t cap);
+
+  /* The parameter string of HDF5's coming string API: h5z_parse_parameters and h5z_print_parameters, below. In native
+   * libraries; NULL elsewhere. */
+  int64_t (*parse_parameters)(const char *text, size_t length, uint32_t *client, size_t cap, char *why, size_t why_cap);
+  int64_t (*print_parameters)(const uint32_t *cd, size_t ncd, int stored, char *text, size_t cap);
 } h5z_filter;
 
 /* Most bytes of an explanation that loaders ask for. */
@@ -174,6 +179,22 @@ const char *h5z_strerror(int64_t code);
 /* For `explain`: "<what> <found> found, <known> are read", as far as it fits into `cap`. Returns the bytes written. */
 int64_t h5z_explain_version(char *text, size_t cap, const char *what, uint64_t found, const char *known);
 
+/* `level = 9, codec = "zstd"` -> client cd_values, by what filter.json says of each parameter (packages/abi/src/params.c;
+ * the grammar is there). `text` need not end with a NUL. Parameters that it does not name take their defaults. Returns the
+ * number of words, H5Z_E_OUTPUT if cap is too small (H5Z_CD_MAX is enough for every filter), or H5Z_E_PARAM with a sentence
+ * in `why` that names the parameter, what is wrong and what is right. `why` becomes a C string, cut to why_cap bytes, empty
+ * on success; NULL where why_cap is 0. */
+int64_t h5z_parse_parameters(const char *text, size_t length, uint32_t *client, size_t cap, char *why, size_t why_cap);
+
+/* cd_values -> such a string, of all parameters that apply, with the defaults of those for which there is no word. `stored`
+ * 1 for cd_values of a file, 0 for client values. Returns the length without the NUL behind, H5Z_E_OUTPUT if both do
+ * not fit into cap (callers give H5Z_PARAMETERS_MAX), or what `restore` answered. */
+int64_t h5z_print_parameters(const uint32_t *cd, size_t ncd, int stored, char *text, size_t cap);
+
+/* Most bytes of a parameter string, HDF5's own limit; and of the sentence that says what is wrong with one, to be useful. */
+#define H5Z_PARAMETERS_MAX 4096u
+#define H5Z_PARAMETERS_WHY_MAX 512u
+
 /* Identity comes from filter.json through the build (h5z_add_filter defines these), so that a copied folder
  * with another name and ID is another filter without touching C. */
 #ifndef H5Z_FILTER_ID
@@ -194,6 +215,11 @@ int64_t h5z_explain_version(char *text, size_t cap, const char *what, uint64_t f
 #  define H5Z_ENCODER(...) __VA_ARGS__
 #  define H5Z_FLAGS_ (H5Z_FILTER_FLAGS)
 #endif
+#if defined(H5Z_BUILD_NATIVE)
+#  define H5Z_PARAMETER_STRINGS_ .parse_parameters = h5z_parse_parameters, .print_parameters = h5z_print_parameters,
+#else
+#  define H5Z_PARAMETER_STRINGS_
+#endif
 #define H5Z_FILTER(...)                                                                             \
   static const h5z_filter h5z_filter_table_ = {.abi_version = H5Z_ABI_VERSION,                      \
                                                .struct_size = (uint32_t)sizeof(h5z_filter),         \
@@ -202,7 +228,7 @@ int64_t h5z_explain_version(char *text, size_t cap, const char *what, uint64_t f
                                                .name = H5Z_FILTER_NAME,                             \
                                                .title = H5Z_FILTER_TITLE,                           \
                                                .version = H5Z_FILTER_VERSION,                       \
-                                               __VA_ARGS__};                                        \
+                                               H5Z_PARAMETER_STRINGS_ __VA_ARGS__};                                        \
   const h5z_filter *h5z_filter_v1(void) { return &h5z_filter_table_; }
 
 /* Byte-order helpers that never need alignment; compilers turn them into one load or store. */

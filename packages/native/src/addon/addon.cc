@@ -91,10 +91,12 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
     return Napi::String::New(env, "it has ABI version " + std::to_string(filter ? filter->abi_version : 0) +
                                       " and this @h5z/native reads version " + std::to_string(H5Z_ABI_VERSION));
   }
-  if (filter->struct_size < sizeof(h5z_filter) || !filter->decode || !filter->decoded_size || !filter->name ||
+  // What lies behind is optional, and older libraries end there.
+  constexpr std::size_t needed = offsetof(h5z_filter, parse_parameters);
+  if (filter->struct_size < needed || !filter->decode || !filter->decoded_size || !filter->name ||
       !filter->title || !filter->version) {
     return Napi::String::New(env, "its h5z_filter table is incomplete (" + std::to_string(filter->struct_size) +
-                                      " bytes, at least " + std::to_string(sizeof(h5z_filter)) + " expected)");
+                                      " bytes, at least " + std::to_string(needed) + " expected)");
   }
   Napi::Object result = Napi::Object::New(env);
   result.Set("handle", Napi::External<h5z_filter>::New(env, const_cast<h5z_filter*>(filter)));
