@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST_FILTERS } from '../../packages/chunks/dist/index.js';
-import type { FilterPackage } from '../../packages/core/dist/index.js';
+import { describeRange, type FilterPackage, parseParameterString } from '../../packages/core/dist/index.js';
 import { writeDist } from '../../packages/farm/src/template/index.ts';
 import { canonicalBytes, compression, install, readRaw } from '../../packages/readers/dist/h5wasm.js';
 import { sampleOf } from '../conformance/modes.ts';
@@ -126,6 +126,9 @@ describe('h5z which', () => {
       name: filter?.canonicalName,
       installed: { package: filter?.package.name },
     });
+    const text = (await h5z(all, 'which', String(filter?.id))).stdout;
+    for (const parameter of filter?.description.parameters ?? [])
+      expect(text).toContain(`${parameter.name}: ${describeRange(parameter)} (`);
     const missing = await h5z(none, 'which', String(filter?.id));
     expect(missing.status).toBe(0);
     expect(missing.stdout).toContain(`npm i ${filter?.package.name}`);
@@ -150,6 +153,12 @@ describe('h5z inspect', () => {
       expect(needs).toContainEqual(expect.objectContaining({ id, package: own.name, installed: own.version }));
     }
     for (const app of [all, none]) expect((await h5z(app, 'inspect', file)).stdout).toContain('deflate(level=4)');
+    expect((await h5z(all, 'inspect', file, '--parameters')).stdout).toContain('deflate(level = 4)');
+    for (const { filters } of datasets as { filters: { id: number; parameters: string }[] }[])
+      for (const { id, parameters } of filters) {
+        const filter = packages.find((own) => own.id === id);
+        if (filter) expect(() => parseParameterString(filter.description, parameters)).not.toThrow();
+      }
   });
 
   test('says what to install', async () => {

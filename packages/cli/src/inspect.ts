@@ -3,7 +3,7 @@
 import { type Dataset, HOST_FILTERS, type Link, open } from '@h5z/chunks';
 import { missingFilter, type Registry } from '@h5z/registry';
 import { type Failure, failureOf } from './terminal.js';
-import { nameOf, stageInWords, typeInWords } from './words.js';
+import { nameOf, stageInWords, stageParameters, typeInWords } from './words.js';
 
 export interface FilterFacts {
   readonly id: number;
@@ -12,6 +12,8 @@ export interface FilterFacts {
   readonly cdValues: readonly number[];
   /** The stage in words, as the installed package (or libhdf5's documentation) reads its cd_values. */
   readonly words: string;
+  /** What the writer chose, as HDF5's parameter string; absent where no installed package can tell. */
+  readonly parameters?: string;
 }
 
 export interface DatasetFacts {
@@ -92,13 +94,17 @@ async function factsOf(dataset: Dataset, registry: Registry): Promise<DatasetFac
     chunks: chunks.length,
     maskedChunks: chunks.filter(({ filterMask }) => filterMask !== 0).length,
     filters: await Promise.all(
-      info.filters.map(async (stage) => ({
-        id: stage.id,
-        name: nameOf(stage, registry),
-        flags: stage.flags,
-        cdValues: Array.from(stage.cdValues),
-        words: await stageInWords(stage, registry),
-      })),
+      info.filters.map(async (stage) => {
+        const parameters = await stageParameters(stage, registry);
+        return {
+          id: stage.id,
+          name: nameOf(stage, registry),
+          flags: stage.flags,
+          cdValues: Array.from(stage.cdValues),
+          words: await stageInWords(stage, registry),
+          ...(parameters === undefined ? {} : { parameters }),
+        };
+      }),
     ),
     bytes: dataset.byteLength,
     storedBytes: info.storageSize,

@@ -2,7 +2,7 @@
 // The `h5z` command: arguments in, text or JSON out, exit status 0 = all well, 1 = something failed, 2 = wrong usage.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { H5zError } from '@h5z/core';
+import { H5zError, parameterString } from '@h5z/core';
 import { installed } from '@h5z/registry';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { decodeChunk, readInput, writeOutput } from './decode.js';
@@ -52,6 +52,7 @@ program
   .command('inspect')
   .argument('<file>', 'an HDF5 file')
   .description('List datasets with their pipelines in words, and the packages needed to read them.')
+  .option('--parameters', 'print what each filter was told as the parameter string of the HDF5 string API')
   .option('--json', 'print JSON')
   .addHelpText(
     'after',
@@ -59,10 +60,10 @@ program
 Columns: path, datatype, shape, chunk shape, number of stored chunks, pipeline in the order of encoding, stored size of
 full size. A filter marked with "optional" may have been skipped for some chunks; h5z heeds their filter masks.`,
   )
-  .action(async (path: string, options: { json?: boolean }) => {
+  .action(async (path: string, options: { json?: boolean; parameters?: boolean }) => {
     const inspection = await inspectFile(path, await installed());
     if (options.json) printJson(inspection);
-    else print(inspectionInWords(inspection));
+    else print(inspectionInWords(inspection, options.parameters));
     const damaged = inspection.datasets.some(({ error }) => error !== undefined);
     if (inspection.problems.length > 0 || damaged) process.exitCode = FAILED;
   });
@@ -236,7 +237,17 @@ function whichInWords(answer: WhichAnswer): string {
       ...(h5wasm ? ['h5wasm'] : []),
     ];
     rows.push(['installed', `${installed.package} ${installed.version}: ${forms.join(', ')}`]);
-    for (const { name, type, doc } of installed.parameters) rows.push(['parameter', `${name} (${type}): ${doc}`]);
+    for (const { name, takes, doc, default: value, when = {} } of installed.parameters) {
+      const usual = value === undefined ? 'required' : parameterString({ default: value });
+      const conditions = Object.entries(when).map(
+        ([other, wanted]) =>
+          ` when ${[wanted]
+            .flat()
+            .map((one) => parameterString({ [other]: one }))
+            .join(' or ')}`,
+      );
+      rows.push(['parameter', `${name}: ${takes} (${usual}${conditions.join(' and')}). ${doc}`]);
+    }
   } else if (host) {
     if (answer.package && status === 'shipped') rows.push(['or get ours', `npm i ${answer.package}`]);
   } else {
@@ -248,7 +259,8 @@ function whichInWords(answer: WhichAnswer): string {
   return table(rows);
 }
 
-function inspectionInWords({ file, bytes, datasets, links, problems, needs }: Inspection): string {
+function inspectionInWords(inspection: Inspection, strings = false): string {
+  const { file, bytes, datasets, links, problems, needs } = inspection;
   const by = (dims: readonly number[] | undefined) => (dims && dims.length > 0 ? dims.join(' x ') : '-');
   const rows = datasets.map((dataset) => [
     dataset.path,
@@ -256,7 +268,7 @@ function inspectionInWords({ file, bytes, datasets, links, problems, needs }: In
     dataset.layout === 'scalar' || dataset.layout === 'null' ? dataset.layout : by(dataset.shape),
     dataset.layout === 'chunked' ? by(dataset.chunk) : dataset.layout,
     dataset.layout === 'chunked' ? String(dataset.chunks) : '-',
-    pipelineOf(dataset),
+    pipelineOf(dataset, strings),
     `${bytesInWords(dataset.storedBytes)} of ${bytesInWords(dataset.bytes)}`,
   ]);
   const parts = [`${file}: ${bytesInWords(bytes)}, ${datasets.length} datasets`];
@@ -288,9 +300,12 @@ function inspectionInWords({ file, bytes, datasets, links, problems, needs }: In
   return parts.join('\n\n');
 }
 
-function pipelineOf({ filters, maskedChunks }: Inspection['datasets'][number]): string {
+function pipelineOf({ filters, maskedChunks }: Inspection['datasets'][number], strings: boolean): string {
   const OPTIONAL = 1;
-  const stages = filters.map(({ words, flags }) => (flags & OPTIONAL ? `${words} optional` : words));
+  const stages = filters.map(({ name, words, flags, parameters }) => {
+    const stage = strings && parameters !== undefined ? `${name}${parameters && `(${parameters})`}` : words;
+    return flags & OPTIONAL ? `${stage} optional` : stage;
+  });
   const masked = maskedChunks > 0 ? ` (skipped for ${maskedChunks} chunks)` : '';
   return `${stages.join(' -> ') || 'none'}${masked}`;
 }

@@ -1,7 +1,7 @@
 // What is known of a filter ID or name, and what of it is installed here.
 
 import { HOST_FILTERS } from '@h5z/chunks';
-import { H5zError } from '@h5z/core';
+import { describeRange, type FilterPackage, H5zError } from '@h5z/core';
 import { type CatalogueEntry, catalogue, type Registry } from '@h5z/registry';
 
 export interface WhichAnswer {
@@ -24,7 +24,16 @@ export interface WhichAnswer {
     readonly version: string;
     /** Built files in the package: platforms of the native variant, and the WebAssembly forms. */
     readonly variants: { readonly native: readonly string[]; readonly wasm: boolean; readonly h5wasm: boolean };
-    readonly parameters: readonly { readonly name: string; readonly type: string; readonly doc: string }[];
+    readonly parameters: readonly {
+      readonly name: string;
+      readonly type: string;
+      /** The values it takes, in words. */
+      readonly takes: string;
+      readonly default?: string | number | boolean;
+      /** Values of others with which alone it applies. */
+      readonly when?: FilterPackage['description']['parameters'][number]['when'];
+      readonly doc: string;
+    }[];
   };
 }
 
@@ -75,7 +84,14 @@ function answerFor(entry: CatalogueEntry, registry: Registry): WhichAnswer {
               wasm: filter.manifest.variants.wasm.length > 0,
               h5wasm: filter.manifest.variants.h5wasm.length > 0,
             },
-            parameters: (filter.description.parameters ?? []).map(({ name, type, doc }) => ({ name, type, doc })),
+            parameters: (filter.description.parameters ?? []).map((parameter) => ({
+              name: parameter.name,
+              type: parameter.type,
+              takes: describeRange(parameter),
+              ...(parameter.default === undefined ? {} : { default: parameter.default }),
+              ...(parameter.when === undefined ? {} : { when: parameter.when }),
+              doc: parameter.doc,
+            })),
           },
         }
       : {}),

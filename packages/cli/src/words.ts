@@ -1,7 +1,7 @@
 // Datatypes and pipelines in words.
 
 import type { Datatype } from '@h5z/chunks';
-import type { CdValues, FilterPackage } from '@h5z/core';
+import { type CdValues, type FilterPackage, parameterString } from '@h5z/core';
 import { lookup, type Registry } from '@h5z/registry';
 
 /** `int16 be`, `float32`, `compound of 3 (24 bytes)`. */
@@ -56,6 +56,19 @@ const SCALE_TYPES = ['float', 'float-exponent', 'integer'];
 export async function stageInWords(stage: Stage, registry: Registry): Promise<string> {
   const words = await describe(stage, registry.get(stage.id));
   return `${nameOf(stage, registry)}${words.length > 0 ? `(${words.join(' ')})` : ''}`;
+}
+
+/** `level = 3`: the caller's choices of a stage as HDF5's parameter string; undefined where no package here can tell them. */
+export async function stageParameters(stage: Stage, registry: Registry): Promise<string | undefined> {
+  const filter = registry.get(stage.id);
+  if (!filter) return undefined;
+  try {
+    const words = await filter.describe(stage.cdValues);
+    const chosen = filter.description.parameters.filter(({ name }) => name in words);
+    return parameterString(Object.fromEntries(chosen.map(({ name }) => [name, words[name]])));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Canonical name where there is one; else what the file calls it. */
