@@ -336,7 +336,7 @@ static void good_case(const h5z_filter *f, const char *object, const char *folde
       check(n == (int64_t)c.size && same, c.name, "what was encoded came back as", (long long)n);
     }
     free(packed);
-    parameters(f, &c);
+    if (!mark || *mark != 't') parameters(f, &c);
   }
   free(out), free(other), free(c.bytes);
 }
