@@ -10,7 +10,7 @@
  */
 #include "codecs.h"
 
-enum { MOST_LITERALS = 32, NEAR = 8191, FAR = 65535 + NEAR - 1 };
+enum { MOST_LITERALS = 32, ROOMY = 40, NEAR = 8191, FAR = 65535 + NEAR - 1 };
 
 int blosclz_decode(const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
   const uint8_t *const end = in + nin;
@@ -18,16 +18,32 @@ int blosclz_decode(const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
   if (nin == 0) return -1;
   unsigned control = *in++ & 31;
   for (;;) {
-    if (control < 32) {
-      const size_t n = control + 1;
-      const size_t have = (size_t)(end - in), room = (size_t)(stop - to);
-      if (have >= 32 && room >= 32) {
+    /* Far from both ends, literals and matches that are not long need no other check than the distance. */
+    while (end - in >= ROOMY && stop - to >= ROOMY) {
+      if (control < 32) {
         copy16(to, in);
         copy16(to + 16, in + 16);
+        in += control + 1, to += control + 1;
       } else {
-        if (n > have || n > room) return -1;
-        memcpy(to, in, n);
+        const uint8_t *next = in;
+        size_t length = (control >> 5) + 2, distance = (size_t)(control & 31) << 8;
+        if (length == 9) {
+          length += *next;
+          if (*next++ == 255 || (size_t)(stop - to) < length + ROOMY) break;
+        }
+        distance += (size_t)*next++ + 1;
+        if (distance == NEAR + 1) distance += (size_t)next[0] << 8 | next[1], next += 2;
+        if (distance > (size_t)(to - out)) return -1;
+        in = next;
+        copy_match(to, distance, length, ROOMY + length);
+        to += length;
       }
+      control = *in++;
+    }
+    if (control < 32) {
+      const size_t n = control + 1;
+      if (n > (size_t)(end - in) || n > (size_t)(stop - to)) return -1;
+      memcpy(to, in, n);
       in += n, to += n;
     } else {
       size_t length = (control >> 5) + 2, distance = (size_t)(control & 31) << 8;

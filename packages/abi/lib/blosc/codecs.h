@@ -52,6 +52,23 @@ static inline void copy8(uint8_t *to, const uint8_t *from) {
   memcpy(to, &v, 8);
 }
 
+/* A pattern of 1 to 7 bytes, made 8 bytes long in a register: loads would wait for the small stores before them. Writes up to
+ * 7 bytes more than `length`. */
+static inline void repeat_few(uint8_t *to, size_t distance, size_t length) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  static const uint64_t repeat[8] = {0, 0x0101010101010101, 0x0001000100010001, 0x0001000001000001,
+                                     0x0000000100000001, 0x0000010000000001, 0x0001000000000001, 0x0100000000000001};
+  static const uint8_t whole[8] = {0, 8, 8, 6, 8, 5, 6, 7}; /* patterns in 8 bytes, in bytes */
+  uint8_t *const end = to + length;
+  const uint64_t pattern = (load64(to - distance) & (((uint64_t)1 << 8 * distance) - 1)) * repeat[distance];
+  do memcpy(to, &pattern, 8), to += whole[distance];
+  while (to < end);
+#else
+  const uint8_t *const from = to - distance;
+  for (size_t i = 0; i < length; i++) to[i] = from[i];
+#endif
+}
+
 /* Copies `length` bytes to `to` from `distance` before it; the two may overlap, which repeats a pattern. `room` is what may be
  * written at `to`, and at least `length`. */
 static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_t room) {
@@ -60,9 +77,16 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_
   if (distance >= 8 && length <= 16 && room >= 16) { /* 8 bytes as written, since loads of 16 wait for smaller stores */
     copy8(to, from);
     copy8(to + 8, from + 8);
-  } else if (distance == 1) {
-    memset(to, *from, length);
   } else if (length > 128 || room < length + 16) { /* long, or near the end: the pattern doubles */
+    if (distance == 1) {
+      memset(to, *from, length);
+      return;
+    }
+    if (distance < 8 && length > 256 + 8) {
+      const size_t first = 256 - 256 % distance;
+      repeat_few(to, distance, first);
+      from = to, to += first, length -= first, distance = first;
+    }
     for (; length > distance; length -= distance, to += distance, distance *= 2) {
       if (distance < 8) { /* too short for memcpy to pay */
         for (size_t i = 0; i < distance; i++) to[i] = from[i];
@@ -71,21 +95,14 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_
       }
     }
     memcpy(to, from, length);
-  } else if (distance >= 16) {
-    do copy16(to, from), to += 16, from += 16;
+  } else if (distance < 8) {
+    repeat_few(to, distance, length);
+  } else if (distance < 16) {
+    do copy8(to, from), to += 8, from += 8;
     while (to < end);
   } else {
-    if (distance < 8) { /* the first 8 bytes from a pattern of 2 to 7, then from a multiple of it that is farther away */
-      static const uint8_t more[8] = {0, 1, 2, 1, 0, 4, 4, 4};
-      static const int8_t less[8] = {0, 0, 0, -1, -4, 1, 2, 3};
-      to[0] = from[0], to[1] = from[1], to[2] = from[2], to[3] = from[3];
-      from += more[distance];
-      memcpy(to + 4, from, 4);
-      from -= less[distance];
-    } else {
-      copy8(to, from), from += 8;
-    }
-    for (to += 8; to < end; to += 8, from += 8) copy8(to, from);
+    do copy16(to, from), to += 16, from += 16;
+    while (to < end);
   }
 }
 

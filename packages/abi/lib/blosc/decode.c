@@ -190,6 +190,23 @@ static void undo_bitshuffle(const uint8_t *in, uint8_t *out, size_t bytes, size_
   memcpy(out + n * elem, in + n * elem, bytes - n * elem);
 }
 
+/* Words are combined 8 bytes at a time: within the word by doubling steps, then with the last unit of the word before. */
+static void undo_own_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t unit) {
+  size_t i = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  const unsigned last = 64 - 8 * (unsigned)unit;
+  const uint64_t repeat = unit == 1 ? 0x0101010101010101 : unit == 2 ? 0x0001000100010001 : unit == 4 ? 0x0000000100000001 : 1;
+  for (uint64_t before = 0; i + 8 <= bytes; i += 8) {
+    uint64_t x = load64(in + i);
+    for (unsigned step = 8 * (unsigned)unit; step < 64; step *= 2) x ^= x << step;
+    x ^= before;
+    before = (x >> last) * repeat;
+    memcpy(out + i, &x, 8);
+  }
+#endif
+  for (; i < bytes; i++) out[i] = i < unit ? in[i] : in[i] ^ out[i - unit];
+}
+
 /* Block 0 was combined with itself one element later, the others with block 0. */
 static void undo_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t typesize, const uint8_t *first) {
   const size_t unit = typesize == 1 || typesize == 2 || typesize == 4 || typesize == 8 ? typesize : typesize % 8 == 0 ? 8 : 1;
@@ -197,8 +214,7 @@ static void undo_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t typ
   if (first) {
     for (size_t i = 0; i < whole; i++) out[i] = in[i] ^ first[i];
   } else {
-    memcpy(out, in, unit < whole ? unit : whole);
-    for (size_t i = unit; i < whole; i++) out[i] = in[i] ^ out[i - unit];
+    undo_own_delta(in, out, whole, unit);
   }
   memcpy(out + whole, in + whole, bytes - whole);
 }
@@ -257,8 +273,10 @@ int64_t blosc_begin(blosc_reader *r, const blosc_chunk *c) {
     if (!r->scratch) return H5Z_E_MEMORY;
   }
   if (delta) {
-    r->first = malloc(c->block);
-    return r->first ? blosc_read(r, 0, r->first) : H5Z_E_MEMORY;
+    uint8_t *const first = malloc(c->block);
+    const int64_t error = first ? blosc_read(r, 0, first) : H5Z_E_MEMORY;
+    r->first = first;
+    return error;
   }
   return 0;
 }
@@ -270,8 +288,8 @@ int64_t blosc_read(blosc_reader *r, size_t index, uint8_t *out) {
     fill_special(c, index, out, bytes);
     return 0;
   }
-  if (c->flags & FLAG_MEMCPY) {
-    memcpy(out, c->bytes + c->header + index * c->block, bytes);
+  if (c->flags & FLAG_MEMCPY || (index == 0 && r->first)) {
+    memcpy(out, r->first ? r->first : c->bytes + c->header + index * c->block, bytes);
     return 0;
   }
   uint8_t *from = r->scratch ? r->scratch : out;
