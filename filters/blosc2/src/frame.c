@@ -147,30 +147,78 @@ static int64_t open_chunk(const frame *f, const uint8_t *index, size_t number, s
   return error < 0 ? error : c->size == want ? 0 : H5Z_E_CORRUPT;
 }
 
-void array_copy_block(const array *a, const uint64_t *at, size_t index, uint8_t *elements, uint8_t *block, int to_array) {
-  uint64_t origin[MOST_DIMENSIONS], count[MOST_DIMENSIONS], i[MOST_DIMENSIONS] = {0};
-  const int last = a->rank - 1;
-  for (int d = last; d >= 0; d--) {
+/* Rows of a size that the compiler knows become one load and one store of each. */
+static inline void copy_rows(uint8_t *to, size_t to_step, const uint8_t *from, size_t from_step, uint64_t n, size_t row) {
+  for (uint64_t i = 0; i < n; i++) memcpy(to + i * to_step, from + i * from_step, row);
+}
+
+static void copy_any_rows(uint8_t *to, size_t to_step, const uint8_t *from, size_t from_step, uint64_t n, size_t row) {
+  switch (row) {
+    case 2: copy_rows(to, to_step, from, from_step, n, 2); return;
+    case 4: copy_rows(to, to_step, from, from_step, n, 4); return;
+    case 8: copy_rows(to, to_step, from, from_step, n, 8); return;
+    case 16: copy_rows(to, to_step, from, from_step, n, 16); return;
+    case 32: copy_rows(to, to_step, from, from_step, n, 32); return;
+    case 64: copy_rows(to, to_step, from, from_step, n, 64); return;
+    default: copy_rows(to, to_step, from, from_step, n, row);
+  }
+}
+
+/* The elements of a block that lie within the array, as rows of bytes. */
+typedef struct {
+  int outer;       /* dimensions of which there are many rows, rows of rows, and so on */
+  size_t begin;    /* of the first row in the array; in the block it is 0 */
+  size_t row;      /* bytes of a row: of as many inner dimensions as are whole in array and block alike */
+  uint64_t count[MOST_DIMENSIONS];                                 /* per outer dimension */
+  size_t array_step[MOST_DIMENSIONS], block_step[MOST_DIMENSIONS]; /* bytes */
+} rows;
+
+/* 0 when the block is padding alone. */
+static int block_rows(const array *a, const uint64_t *at, size_t index, rows *r) {
+  uint64_t steps = a->elem, block_steps = a->elem;
+  int whole = 1;
+  r->outer = 0, r->begin = 0, r->row = a->elem;
+  for (int d = a->rank - 1; d >= 0; d--) {
     const uint64_t blocks = round_up(a->chunk[d], a->block[d]) / a->block[d], n = index % blocks * a->block[d];
     index /= (size_t)blocks;
     const uint64_t end = at[d] * a->chunk[d] + a->chunk[d] < a->shape[d] ? at[d] * a->chunk[d] + a->chunk[d] : a->shape[d];
-    origin[d] = at[d] * a->chunk[d] + n;
-    if (origin[d] >= end) return; /* padding alone */
-    count[d] = end - origin[d] < a->block[d] ? end - origin[d] : a->block[d];
-  }
-  const size_t row = (size_t)count[last] * a->elem;
-  for (;;) {
-    uint64_t e = 0, b = 0;
-    for (int d = 0; d <= last; d++) e = e * a->shape[d] + origin[d] + i[d], b = b * a->block[d] + i[d];
-    uint8_t *const x = elements + (size_t)e * a->elem, *const y = block + (size_t)b * a->elem;
-    if (to_array) memcpy(x, y, row);
-    else memcpy(y, x, row);
-    int d = last - 1;
-    for (; d >= 0; i[d--] = 0) {
-      if (++i[d] < count[d]) break;
+    const uint64_t origin = at[d] * a->chunk[d] + n;
+    if (origin >= end) return 0;
+    const uint64_t count = end - origin < a->block[d] ? end - origin : a->block[d];
+    r->begin += (size_t)(origin * steps);
+    if (whole) {
+      r->row *= (size_t)count;
+    } else if (count > 1) { /* innermost first */
+      r->count[r->outer] = count;
+      r->array_step[r->outer] = (size_t)steps, r->block_step[r->outer++] = (size_t)block_steps;
     }
-    if (d < 0) return;
+    whole &= count == a->shape[d] && count == a->block[d];
+    steps *= a->shape[d], block_steps *= a->block[d];
   }
+  return 1;
+}
+
+static void copy_block(const rows *r, uint8_t *elements, uint8_t *block, int to_array) {
+  uint64_t i[MOST_DIMENSIONS] = {0};
+  uint8_t *x = elements + r->begin, *y = block;
+  const uint64_t n = r->outer > 0 ? r->count[0] : 1;
+  const size_t x_step = r->outer > 0 ? r->array_step[0] : 0, y_step = r->outer > 0 ? r->block_step[0] : 0;
+  for (;;) {
+    if (to_array) copy_any_rows(x, x_step, y, y_step, n, r->row);
+    else copy_any_rows(y, y_step, x, x_step, n, r->row);
+    int d = 1;
+    for (; d < r->outer; d++) {
+      x += r->array_step[d], y += r->block_step[d];
+      if (++i[d] < r->count[d]) break;
+      x -= i[d] * r->array_step[d], y -= i[d] * r->block_step[d], i[d] = 0;
+    }
+    if (d >= r->outer) return;
+  }
+}
+
+void array_copy_block(const array *a, const uint64_t *at, size_t index, uint8_t *elements, uint8_t *block, int to_array) {
+  rows r;
+  if (block_rows(a, at, index, &r)) copy_block(&r, elements, block, to_array);
 }
 
 /* Do a chunk's blocks lie in the array one behind the other, so that nothing has to be moved? */
@@ -233,8 +281,11 @@ static int64_t decode_chunk(const frame *f, const blosc_chunk *c, const uint64_t
     for (size_t i = 0; error >= 0 && i < blocks; i++) array_copy_block(a, at, i, out, block + i * f->block_bytes, 1);
   } else {
     for (size_t i = next_needed(a, at, 0, blocks); error >= 0 && i < blocks; i = next_needed(a, at, i + 1, blocks)) {
-      error = blosc_read(&reader, i, block);
-      if (error >= 0) array_copy_block(a, at, i, out, block, 1);
+      rows r;
+      if (!block_rows(a, at, i, &r)) continue;
+      const int in_place = r.outer == 0 && r.row == f->block_bytes;
+      error = blosc_read(&reader, i, in_place ? out + r.begin : block);
+      if (error >= 0 && !in_place) copy_block(&r, out, block, 1);
     }
   }
   blosc_end(&reader);
