@@ -47,9 +47,17 @@ static inline void NAME(put_plane)(UINT *rows, const uint64_t *plane, unsigned k
 #endif
 }
 
-/* At most `most` bits of at most `precision` planes into `rows`. Returns the bits read; `zero` when there are no ones at all,
- * and `rows` then stays as it is. */
-static inline uint32_t NAME(decode_planes)(reader *r, uint32_t most, uint32_t precision, UINT *rows, int *zero) {
+/* Which bits of coefficients can be ones: planes from `low` up to below `top`, of the first `values` coefficients. */
+#ifndef H5Z_ZFP_ONES
+#define H5Z_ZFP_ONES
+typedef struct {
+  unsigned low, top, values;
+} ones;
+#endif
+
+/* At most `most` bits of at most `precision` planes into `rows`. Returns the bits read; when there are no ones at all, `rows`
+ * stays as it is. */
+static inline uint32_t NAME(decode_planes)(reader *r, uint32_t most, uint32_t precision, UINT *rows, ones *found) {
   const unsigned lowest = precision < WIDTH ? WIDTH - precision : 0;
   uint32_t bits = most;
   unsigned n = 0;
@@ -65,9 +73,10 @@ static inline uint32_t NAME(decode_planes)(reader *r, uint32_t most, uint32_t pr
   }
   if (bits == 0 || k == lowest) {
     *r = s;
-    *zero = 1;
+    *found = (ones){0};
     return most - bits;
   }
+  found->top = k;
   memset(rows, 0, VALUES * sizeof *rows);
   while (bits > 0 && k-- > lowest) {
     uint64_t plane[WORDS] = {0};
@@ -105,10 +114,24 @@ static inline uint32_t NAME(decode_planes)(reader *r, uint32_t most, uint32_t pr
       plane[n / 64] |= UINT64_C(1) << n % 64;
       n++;
     }
-    NAME(put_plane)(rows, plane, k);
+    NAME(put_plane)(rows, plane, found->low = k);
   }
+  found->values = n;
   *r = s;
   return most - bits;
+}
+
+/* Coefficient i, of one that may have ones, bit by bit. */
+static inline UINT NAME(pick)(const UINT *rows, unsigned i, const ones *found) {
+  UINT x = 0;
+  for (unsigned k = found->low; k < found->top; k++) {
+#if RANK <= 2
+    x |= (rows[k % VALUES] >> (k / VALUES * VALUES + i) & 1) << k;
+#else
+    x |= (rows[i / WIDTH * WIDTH + k] >> i % WIDTH & 1) << k;
+#endif
+  }
+  return x;
 }
 
 /* zfp's transforms of four values, `s` apart. They wrap: hence UINT, and an arithmetic shift where INT is meant. */
@@ -149,11 +172,18 @@ static inline void NAME(lift_all)(UINT *p, int reversible) {
 /* Planes, and what follows from them, up to integers. Returns the bits read, at least `least`. */
 static inline uint32_t NAME(decode_ints)(reader *r, uint32_t least, uint32_t most, uint32_t precision, int reversible, UINT *p) {
   UINT rows[VALUES];
-  int zero = 0;
-  uint32_t bits = NAME(decode_planes)(r, most, precision, rows, &zero);
+  ones found;
+  uint32_t bits = NAME(decode_planes)(r, most, precision, rows, &found);
   if (bits < least) reader_skip(r, least - bits), bits = least;
-  if (zero) {
+  if (found.values <= 1) { /* the mean alone, which the transforms hand to all */
+    const UINT mean = found.values > 0 ? (NAME(pick)(rows, 0, &found) ^ NEGABINARY) - NEGABINARY : 0;
+    for (unsigned i = 0; i < VALUES; i++) p[i] = mean;
+    return bits;
+  }
+  if (found.values * (found.top - found.low) <= 2 * VALUES) { /* few bits are picked sooner than all are transposed */
     memset(p, 0, VALUES * sizeof *p);
+    for (unsigned i = 0; i < found.values; i++) p[PERM[i]] = (NAME(pick)(rows, i, &found) ^ NEGABINARY) - NEGABINARY;
+    NAME(lift_all)(p, reversible);
     return bits;
   }
   NAME(transpose)(rows);
