@@ -506,14 +506,29 @@ done:
 /* ---- streams -------------------------------------------------------------------------------------------------- */
 
 /* `count` big-endian elements to this machine's; all the same if `step` is 0. */
-static void copy_elements(const uint8_t *in, size_t step, uint8_t *out, uint64_t count, size_t size) {
+static inline void copy_sized(const uint8_t *in, size_t step, uint8_t *out, uint64_t count, size_t size) {
+  uint8_t one[8];
+  for (uint64_t i = 0; i < count; i++) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  for (uint64_t i = 0; i < count; i++, in += step, out += size) memcpy(out, in, size);
+    memcpy(one, in + i * step, size);
 #else
-  for (uint64_t i = 0; i < count; i++, in += step, out += size) {
-    for (size_t j = 0; j < size; j++) out[j] = in[size - 1 - j];
-  }
+    for (size_t j = 0; j < size; j++) one[j] = in[i * step + size - 1 - j];
 #endif
+    memcpy(out + i * size, one, size);
+  }
+}
+
+static void copy_elements(const uint8_t *in, size_t step, uint8_t *out, uint64_t count, size_t size) {
+#define SIZED(n) \
+  case n: step == 0 ? copy_sized(in, 0, out, count, n) : copy_sized(in, n, out, count, n); return
+  switch (size) {
+    SIZED(1);
+    SIZED(2);
+    SIZED(4);
+    SIZED(8);
+    default: return;
+  }
+#undef SIZED
 }
 
 static int64_t decode_stream(const sz_shape *shape, sz_cursor in, uint8_t *out) {

@@ -51,14 +51,19 @@ int64_t sz_compress(const sz_shape *shape, const uint8_t *in, uint8_t *out, size
 int64_t sz_compress_bound(const sz_shape *shape);
 
 /* Floating-point results to integers. C leaves what is out of range open; SZ's readers do there what x86-64 does, except
- * that the small types are held to their limits. */
-static inline int64_t sz_to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
+ * that the small types are held to their limits. Each element waits for the one before: what is nearly always so is told
+ * the compiler, which then makes a branch of it and nothing to wait for. */
+#define SZ_LIKELY(condition) __builtin_expect_with_probability(!!(condition), 1, 0.9999)
+static inline int64_t sz_to_i64(double x) { return SZ_LIKELY(x >= -0x1p63 && x < 0x1p63) ? (int64_t)x : INT64_MIN; }
 static inline uint64_t sz_to_u64(double x) {
   return x >= 0x1p63 ? (uint64_t)sz_to_i64(x - 0x1p63) ^ (uint64_t)1 << 63 : (uint64_t)sz_to_i64(x);
 }
-static inline int32_t sz_to_i32(double x) { return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN; }
+static inline int32_t sz_to_i32(double x) {
+  return SZ_LIKELY(x > -2147483649.0 && x < 2147483648.0) ? (int32_t)x : INT32_MIN;
+}
 static inline uint32_t sz_to_u32(double x) { return (uint32_t)sz_to_i64(x); }
 static inline int32_t sz_clamp(double x, int32_t least, int32_t most) {
+  if (SZ_LIKELY(x > least - 1.0 && x < most + 1.0)) return (int32_t)x;
   const int64_t n = sz_to_i64(x);
   return n < least ? least : n < most ? (int32_t)n : most;
 }
