@@ -7,10 +7,12 @@
 
 /* C leaves open what becomes of a double that the integer has no room for. Upstream's results are those of x86-64, where its
  * files are made: 32 bits and less by way of int32, uint32 and int64 by way of int64, out of range giving the smallest one.
- * Values that come to pass only there are always coded exactly instead, but they are compared with first. */
-static inline int32_t to_i32(double v) { return v > -2147483649.0 && v < 2147483648.0 ? (int32_t)v : INT32_MIN; }
+ * Values that come to pass only there are always coded exactly instead, but they are compared with first. Elements wait for
+ * their neighbours: of what is nearly always so the compiler then makes a branch, and nothing to wait for. */
+#define LIKELY(condition) __builtin_expect_with_probability(!!(condition), 1, 0.9999)
+static inline int32_t to_i32(double v) { return LIKELY(v > -2147483649.0 && v < 2147483648.0) ? (int32_t)v : INT32_MIN; }
 static inline int64_t to_i64(double v) {
-  return v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : INT64_MIN;
+  return LIKELY(v >= -9223372036854775808.0 && v < 9223372036854775808.0) ? (int64_t)v : INT64_MIN;
 }
 static inline uint64_t to_u64(double v) {
   return v >= 9223372036854775808.0 ? (uint64_t)to_i64(v - 9223372036854775808.0) ^ (uint64_t)1 << 63 : (uint64_t)to_i64(v);
