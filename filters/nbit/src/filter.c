@@ -188,6 +188,13 @@ static int64_t nbit_decoded_size(const uint32_t *cd, size_t ncd, const void *in,
   return nin > s.elements * s.bits / 8 ? (int64_t)size : (int64_t)H5Z_E_CORRUPT;
 }
 
+static int64_t nbit_passes(const uint32_t *cd, size_t ncd, const void *in, size_t nin) {
+  (void)in, (void)nin;
+  settings s;
+  const int64_t error = parse(cd, ncd, &s);
+  return error < 0 ? error : s.pass;
+}
+
 static int64_t nbit_decode(const uint32_t *cd, size_t ncd, const void *in, size_t nin, void *out, size_t cap) {
   settings s;
   const int64_t size = nbit_decoded_size(cd, ncd, in, nin);
@@ -337,5 +344,5 @@ static int64_t nbit_encode(const uint32_t *cd, size_t ncd, const void *in, size_
 }
 #endif
 
-H5Z_FILTER(.decoded_size = nbit_decoded_size, .decode = nbit_decode,
+H5Z_FILTER(.decoded_size = nbit_decoded_size, .decode = nbit_decode, .passes = nbit_passes,
            H5Z_ENCODER(.derive = nbit_derive, .encode_bound = nbit_encode_bound, .encode = nbit_encode))

@@ -77,6 +77,11 @@ static void try_decode(const h5z_filter *f, const uint32_t *cd, size_t ncd, cons
     CHECK(length >= 0 && length <= n % (H5Z_EXPLAIN_MAX + 1), "explain answered %lld", (long long)length);
     free(text);
   }
+  if (f->passes) {
+    const int64_t passes = f->passes(cd, ncd, in, nin);
+    CHECK(passes <= 1 && passes >= H5Z_E_INTERNAL, "passes answered %lld", (long long)passes);
+    CHECK(passes != 1 || claim == (int64_t)nin, "a chunk passes, and decoded_size is %lld", (long long)claim);
+  }
   size_t cap = n % 4 == 0 || claim < 0 || claim > MOST_OUTPUT ? (size_t)n : (size_t)claim;
   if (n % 4 == 1) cap += n / 4 % 100;
   if (n % 4 == 2 && cap > 0) cap--;
@@ -92,6 +97,8 @@ static void try_decode(const h5z_filter *f, const uint32_t *cd, size_t ncd, cons
     CHECK(got == 0 || memcmp(out, again, (size_t)got) == 0, "the same chunk decoded to other bytes");
     if (got > 0) CHECK(decode(f, cd, ncd, in, nin, again, (size_t)got - 1, 0) < 0, "decode fits into too little");
     free(again);
+    if (f->passes && f->passes(cd, ncd, in, nin) == 1)
+      CHECK((size_t)got == nin && (nin == 0 || memcmp(out, in, nin) == 0), "a chunk passes that decode changes");
   }
   free(out);
 }

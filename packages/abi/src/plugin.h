@@ -278,6 +278,20 @@ static herr_t set_local(hid_t dcpl, hid_t type, hid_t space) {
  * of the pipeline may have added to an incompressible one. On 32-bit machines, half the address space. */
 #define DECODED_MAX (SIZE_MAX > UINT32_MAX ? (size_t)((UINT64_C(1) << 32) + (UINT64_C(1) << 25)) : SIZE_MAX / 2)
 
+/* Where a chunk does not say what it decodes to, the chunks before it do: those of a dataset are alike. The longest that
+ * was decoded, less a sixteenth of what each since was shorter by. A guess for all threads, which changes no result. */
+static atomic_size_t guess;
+
+static size_t least_guess(size_t nin, size_t hint) {
+  const size_t cap = nin < DECODED_MAX / 4 ? nin * 4 : DECODED_MAX;
+  return cap > hint ? (cap > 4096 ? cap : 4096) : (hint > 4096 ? hint : 4096);
+}
+
+static void learn(size_t n) {
+  const size_t before = atomic_load_explicit(&guess, memory_order_relaxed);
+  atomic_store_explicit(&guess, n >= before ? n : before - (before - n) / 16, memory_order_relaxed);
+}
+
 /* Decodes into a new buffer. Returns its length and sets *out and *capacity, or a negative code. */
 static int64_t decode_chunk(const void *caller, const uint32_t *cd, size_t ncd, const void *in, size_t nin,
                             size_t hint, void **out, size_t *capacity) {
@@ -288,14 +302,22 @@ static int64_t decode_chunk(const void *caller, const uint32_t *cd, size_t ncd, 
   if (known && (uint64_t)size > DECODED_MAX) return H5Z_E_CORRUPT;
   if (known && size == 0) return H5Z_E_CORRUPT; /* no chunk is empty */
 
-  size_t cap = known ? (size_t)size : nin < DECODED_MAX / 4 ? nin * 4 : DECODED_MAX;
-  if (!known && cap < hint) cap = hint;
-  if (!known && cap < 4096) cap = 4096;
+  const size_t least = known ? (size_t)size : least_guess(nin, hint);
+  const size_t before = known ? 0 : atomic_load_explicit(&guess, memory_order_relaxed);
+  size_t cap = before > least ? before : least;
   for (;;) {
     void *buffer = buffer_new(caller, cap);
+    if (!buffer && cap == before) buffer = buffer_new(caller, cap = least);
     if (!buffer) return H5Z_E_MEMORY;
     int64_t n = f->decode(cd, ncd, in, nin, buffer, cap);
     if (n > 0 && (uint64_t)n <= cap) {
+      if (!known) learn((size_t)n);
+      void *fitting = cap > least && cap / 2 > (size_t)n ? buffer_new(caller, (size_t)n) : NULL;
+      if (fitting) { /* of a much smaller dataset: HDF5 may keep the buffer */
+        memcpy(fitting, buffer, cap = (size_t)n);
+        buffer_free(caller, buffer);
+        buffer = fitting;
+      }
       *out = buffer, *capacity = cap;
       return n;
     }
@@ -345,6 +367,8 @@ static const char *explained(int64_t code, const uint32_t *cd, size_t ncd, const
 static size_t run_filter(const void *caller, unsigned flags, size_t ncd, const unsigned *cd, size_t nbytes,
                          size_t *buf_size, void **buf) {
   bool reverse = flags & H5Z_FLAG_REVERSE;
+  const h5z_filter *f = h5z_filter_v1();
+  if (reverse && f->passes && nbytes > 0 && ncd <= H5Z_CD_MAX && f->passes(cd, ncd, *buf, nbytes) == 1) return nbytes;
   void *out = NULL;
   size_t capacity = 0;
   int64_t n = ncd > H5Z_CD_MAX ? H5Z_E_PARAM

@@ -156,6 +156,10 @@ typedef struct h5z_filter {
    * libraries; NULL elsewhere. */
   int64_t (*parse_parameters)(const char *text, size_t length, uint32_t *client, size_t cap, char *why, size_t why_cap);
   int64_t (*print_parameters)(const uint32_t *cd, size_t ncd, int stored, char *text, size_t cap);
+
+  /* Whether `decode` would copy the chunk and do nothing else: then a plugin leaves HDF5's buffer where it is. Optional;
+   * returns 1 or 0, or a negative code, which `decode` answers too. */
+  int64_t (*passes)(const uint32_t *cd, size_t ncd, const void *in, size_t nin);
 } h5z_filter;
 
 /* Most bytes of an explanation that loaders ask for. */
