@@ -3,9 +3,11 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pack } from '../../packages/farm/src/pack.ts';
 import { checkTarball, readTarball } from '../../packages/farm/src/package-check.ts';
+import { SBOM_FILE } from '../../packages/farm/src/sbom.ts';
 import { emptyFolder, filterFolders, packed, runIn } from '../support/packed.ts';
 
 interface PackageJson {
@@ -38,6 +40,11 @@ describe.each(packed())('$name', ({ name, tarball }) => {
     expect(pkg.scripts).toBeUndefined();
     expect(pkg.gypfile).toBeUndefined();
     expect(files.has('binding.gyp')).toBe(false);
+  });
+
+  it('has a bill of materials that CycloneDX 1.6 accepts', async () => {
+    const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
+    expect(await validator.validate(files.get(SBOM_FILE)?.toString() ?? '')).toBeNull();
   });
 
   it('says licence and module type, and names no path of this machine', () => {
@@ -128,6 +135,12 @@ describe('the check refuses', () => {
       for (const file of [...files.keys()]) if (file.startsWith('LICENSES/')) files.delete(file);
     };
     expect(await problemsAfter('licence', change)).toMatch(/licence text .* is missing/);
+  });
+
+  it('a bill of materials that leaves out what is inside', async () => {
+    const change = (files: Map<string, Buffer>): void =>
+      edit(files, SBOM_FILE, (sbom) => ({ ...sbom, components: [] }));
+    expect(await problemsAfter('sbom', change)).toMatch(/sbom\.cdx\.json does not list/);
   });
 
   it('a package over its budget', async () => {

@@ -22,7 +22,8 @@ import { collectLicences } from './licences.ts';
 import { FarmError } from './log.ts';
 import { checkTarball } from './package-check.ts';
 import { ROOT } from './paths.ts';
-import { readUpstream, upstreamsOf } from './sources.ts';
+import { makeSbom, SBOM_FILE } from './sbom.ts';
+import { readUpstream, type Upstream, upstreamsOf } from './sources.ts';
 import { verifyFilter } from './verify.ts';
 
 export interface Packed {
@@ -93,19 +94,15 @@ export async function pack(
   for (const filter of await readFilters()) {
     if (!wanted(filter.name, filter.packageName)) continue;
     await finishFilter(filter);
-    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir)));
+    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir), await upstreamsOf(filter)));
   }
   for (const folder of publicWorkspaces()) {
     const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
     if (!wanted(name)) continue;
-    if (h5z?.upstreams !== undefined) {
-      await collectLicences(
-        await Promise.all(h5z.upstreams.map((upstream) => readUpstream(upstream))),
-        join(folder, 'LICENSES'),
-      );
-    }
+    const upstreams = await Promise.all((h5z?.upstreams ?? []).map((upstream) => readUpstream(upstream)));
+    if (upstreams.length > 0) await collectLicences(upstreams, join(folder, 'LICENSES'));
     const readme = `# ${name}\n\n${String(description ?? '')}\n`;
-    staged.push(stageFolder(folder, stage, readme));
+    staged.push(stageFolder(folder, stage, readme, upstreams));
   }
   if (staged.length === 0)
     throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');
@@ -153,13 +150,28 @@ function expand(pattern: string, folder: string): string[] {
 /** Taken from the repository where a package has none of its own. */
 const SUPPLIED = new Set(['LICENSE', 'README.md']);
 
-/** Copies what a package publishes to `stage`; LICENSE and README come from the repository where the folder has none. */
-function stageFolder(folder: string, stage: string, readme: string): Staged {
+/** What ./farm version writes for each package. */
+const CHANGELOG = 'CHANGELOG.md';
+
+/**
+ * Copies what a package publishes to `stage`. LICENSE and README come from the repository where the folder has none, the bill
+ * of materials from the upstreams' pins; the changelog travels where there is one.
+ */
+function stageFolder(folder: string, stage: string, readme: string, upstreams: readonly Upstream[]): Staged {
   const pkg = readJson<PackageJson>(join(folder, 'package.json'));
   const target = join(stage, pkg.name.replace(/^@/, '').replace('/', '-'));
   mkdirSync(target);
   const { scripts: _scripts, devDependencies: _devDependencies, ...published } = pkg;
-  writeFileSync(join(target, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+  const added = [SBOM_FILE, ...(existsSync(join(folder, CHANGELOG)) ? [CHANGELOG] : [])];
+  const whole = {
+    ...published,
+    files: [...(pkg.files ?? []), ...added],
+    // Yarn Plug'n'Play leaves packages zipped, and no system loads a library out of a zip.
+    ...(existsSync(join(folder, 'prebuilds')) ? { preferUnplugged: true } : {}),
+  };
+  writeFileSync(join(target, 'package.json'), `${JSON.stringify(whole, null, 2)}\n`);
+  writeFileSync(join(target, SBOM_FILE), makeSbom(pkg, upstreams));
+  if (added.includes(CHANGELOG)) cpSync(join(folder, CHANGELOG), join(target, CHANGELOG));
   const absent: string[] = [];
   for (const entry of (pkg.files ?? []).flatMap((pattern) => expand(pattern, folder))) {
     const from = join(folder, entry);

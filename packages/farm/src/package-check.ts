@@ -12,10 +12,11 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import type { FilterDescription, Manifest } from '../../core/src/types.ts';
 import { libraryOf, libraryProblems } from './binary.ts';
+import { SBOM_FILE } from './sbom.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
-/** Packed bytes a package may have unless its filter.json says otherwise. */
+/** Packed bytes a package may have unless its filter.json, or `h5z` in its package.json, says otherwise (`sizeBudget`). */
 export const DEFAULT_SIZE_BUDGET = 10_000_000;
 
 /** Scripts that npm runs on the machine of whoever installs the package. */
@@ -27,6 +28,9 @@ interface PackageJson {
   readonly scripts?: Readonly<Record<string, string>>;
   readonly exports?: unknown;
   readonly bin?: unknown;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly h5z?: { readonly sizeBudget?: { readonly packedBytes: number }; readonly upstreams?: readonly string[] };
 }
 
 /** Content of an npm tarball: path inside `package/` -> bytes. Understands what `npm pack` writes (ustar, pax path records). */
@@ -72,7 +76,7 @@ export async function checkTarball(path: string): Promise<string[]> {
   const pkg = json<PackageJson>('package.json');
   const description = json<FilterDescription | null>('filter.json');
 
-  const budget = description?.sizeBudget?.packedBytes ?? DEFAULT_SIZE_BUDGET;
+  const budget = (description ?? pkg.h5z)?.sizeBudget?.packedBytes ?? DEFAULT_SIZE_BUDGET;
   if (tarball.length > budget) {
     problems.push(`packed it is ${tarball.length} bytes, over its budget of ${budget}: slim it or split it`);
   }
@@ -86,7 +90,10 @@ export async function checkTarball(path: string): Promise<string[]> {
     const found = library === undefined ? [] : libraryProblems(content, library.platform, library.kind);
     problems.push(...found.map((problem) => `${name}: ${problem}`));
   }
-  if (description !== null) problems.push(...checkManifest(description, json<Manifest | null>('manifest.json'), files));
+  const manifest = json<Manifest | null>('manifest.json');
+  if (description !== null) problems.push(...checkManifest(description, manifest, files));
+  const inside = manifest?.upstreams ?? (pkg.h5z?.upstreams ?? []).map((name) => ({ name }));
+  problems.push(...checkSbom(pkg, inside, json<Sbom | null>(SBOM_FILE)));
 
   if (pkg.exports !== undefined || pkg.bin !== undefined) {
     const entries = [...files].map(([name, data]) => ({ name: `package/${name}`, data }));
@@ -140,6 +147,57 @@ function checkManifest(
   for (const upstream of manifest.upstreams) {
     if (!manifest.licences.some((licence) => licence.includes(upstream.name))) {
       problems.push(`no licence text of ${upstream.name} is inside`);
+    }
+  }
+  return problems;
+}
+
+interface Sbom {
+  readonly specVersion?: string;
+  readonly metadata?: { readonly component?: { readonly name?: string; readonly version?: string } };
+  readonly components?: readonly {
+    readonly name: string;
+    readonly version?: string;
+    readonly licenses?: readonly { readonly expression?: string }[];
+    readonly properties?: readonly { readonly name: string; readonly value?: string }[];
+  }[];
+}
+
+interface Inside {
+  readonly name: string;
+  readonly version?: string;
+  readonly licence?: string;
+  readonly tree?: string;
+}
+
+/** The bill of materials is of this package and lists what the manifest says is inside, as the manifest says it. */
+function checkSbom(pkg: PackageJson, inside: readonly Inside[], sbom: Sbom | null): string[] {
+  if (sbom === null) return [`${SBOM_FILE} is missing`];
+  const problems: string[] = [];
+  const subject = sbom.metadata?.component;
+  if (subject?.name !== pkg.name || subject.version !== pkg.version) {
+    problems.push(`${SBOM_FILE} is of ${subject?.name}@${subject?.version}, not of ${pkg.name}@${pkg.version}`);
+  }
+  for (const { name, version, licence, tree } of inside) {
+    const listed = (sbom.components ?? []).find((component) => component.name === name);
+    const says = {
+      version: listed?.version,
+      licence: listed?.licenses?.[0]?.expression,
+      tree: listed?.properties?.find((property) => property.name === 'h5z:tree-sha256')?.value,
+    };
+    if (listed === undefined) problems.push(`${SBOM_FILE} does not list ${name}, which is inside`);
+    else {
+      for (const [field, value] of Object.entries({ version, licence, tree })) {
+        const said = says[field as keyof typeof says];
+        if (said === undefined || (value !== undefined && value !== said)) {
+          problems.push(`${SBOM_FILE} gives ${name} the ${field} ${said}, manifest.json ${value}`);
+        }
+      }
+    }
+  }
+  for (const name of Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies })) {
+    if (!(sbom.components ?? []).some((component) => component.name === name)) {
+      problems.push(`${SBOM_FILE} does not list the dependency ${name}`);
     }
   }
   return problems;
