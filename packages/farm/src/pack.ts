@@ -25,6 +25,7 @@ import { ROOT } from './paths.ts';
 import { makeSbom, SBOM_FILE } from './sbom.ts';
 import { readUpstream, type Upstream, upstreamsOf } from './sources.ts';
 import { verifyFilter } from './verify.ts';
+import { releasables } from './versions.ts';
 
 export interface Packed {
   readonly name: string;
@@ -54,10 +55,9 @@ const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) 
 
 /** Folders of the public workspaces. */
 export function publicWorkspaces(): string[] {
-  const folders = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name));
-  return [...folders, join(ROOT, 'registry')]
-    .filter((folder) => existsSync(join(folder, 'package.json')))
-    .filter((folder) => readJson<PackageJson>(join(folder, 'package.json')).private !== true)
+  return releasables()
+    .map(({ folder }) => folder)
+    .filter((folder) => !folder.startsWith(join(ROOT, 'filters')))
     .sort();
 }
 

@@ -62,7 +62,19 @@ describe('./farm', () => {
     const { stdout, status } = await farm('--help');
     expect(status).toBe(0);
     const commands = [...stdout.matchAll(/^ {2}(\S+) {2,}\S/gm)].map((match) => match[1] as string);
-    for (const name of ['build', 'demo', 'doctor', 'fetch', 'lint', 'matrix', 'new-filter', 'pack', 'task', 'test'])
+    for (const name of [
+      'build',
+      'demo',
+      'doctor',
+      'fetch',
+      'lint',
+      'matrix',
+      'new-filter',
+      'pack',
+      'task',
+      'test',
+      'version',
+    ])
       expect(commands).toContain(name);
     for (const name of commands) expect((await farm(name, '--help')).stdout).toContain(`usage: ./farm ${name}`);
   });
