@@ -2,18 +2,26 @@
 
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from './exec.ts';
+import { FarmError } from './log.ts';
 import { ROOT } from './paths.ts';
 import { ensureSource, type Upstream } from './sources.ts';
 
 /** Writes h5z-LICENSE, and for each upstream <upstream>-<file> from its verified tree, into `folder` and nothing else there. */
 export async function collectLicences(upstreams: readonly Upstream[], folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await cp(join(ROOT, 'LICENSE'), join(folder, 'h5z-LICENSE'));
+  const texts: [string, string][] = [[join(ROOT, 'LICENSE'), 'h5z-LICENSE']];
   for (const upstream of upstreams) {
     const tree = await ensureSource(upstream);
     for (const file of upstream.licenceFiles) {
-      await cp(join(tree, file), join(folder, `${upstream.name}-${file.replaceAll('/', '-')}`));
+      if (!(await exists(join(tree, file))))
+        throw new FarmError(
+          `upstreams/${upstream.name}/upstream.json: licenceFiles lists ${file}, which its tree lacks. ` +
+            'Name a file that `files` matches, in the tree of that version.',
+        );
+      texts.push([join(tree, file), `${upstream.name}-${file.replaceAll('/', '-')}`]);
     }
   }
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [from, name] of texts) await cp(from, join(folder, name));
 }

@@ -1,6 +1,7 @@
 // The checks that read the repository without running it. ./farm lint shows them, ./farm test counts them.
 
 import { join } from 'node:path';
+import { descriptionProblems } from './describe-check.ts';
 import { type RunResult, run } from './exec.ts';
 import { ROOT } from './paths.ts';
 
@@ -26,6 +27,11 @@ async function lockFile(): Promise<RunResult> {
   return { status: 1, stdout: `package-lock.json names registry hosts. ${hint}\n`, stderr: '' };
 }
 
+async function descriptions(): Promise<RunResult> {
+  const problems = descriptionProblems();
+  return { status: problems.length > 0 ? 1 : 0, stdout: problems.map((line) => `${line}\n`).join(''), stderr: '' };
+}
+
 export async function lint(options: { fix?: boolean } = {}): Promise<Check[]> {
   const checks: [string, () => Promise<RunResult>][] = [
     [
@@ -36,6 +42,7 @@ export async function lint(options: { fix?: boolean } = {}): Promise<Check[]> {
     ['types of the packages', () => tool('typescript/bin/tsc', ['-b'])],
     ['types of the farm and the tests', () => tool('typescript/bin/tsc', ['-p', 'tsconfig.tools.json'])],
     ['lock file without hosts', lockFile],
+    ['filter.json: schema, IDs, upstreams', descriptions],
   ];
   const results: Check[] = [];
   for (const [name, check] of checks) {

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { writeShipped } from './catalogue.ts';
+import { descriptionProblems } from './describe-check.ts';
 import { filterPage } from './docs.ts';
 import { run } from './exec.ts';
 import { type Filter, readFilters } from './filters.ts';
@@ -82,6 +83,8 @@ export async function finishFilter(filter: Filter): Promise<void> {
 export async function pack(
   options: { out?: string; only?: readonly string[]; check?: boolean } = {},
 ): Promise<Packed[]> {
+  const lies = descriptionProblems();
+  if (lies.length > 0) throw new FarmError(`nothing is packed before this is repaired:\n${lies.join('\n')}`);
   const out = options.out ?? join(ROOT, 'out/packages');
   const stage = join(out, 'stage');
   rmSync(out, { recursive: true, force: true });

@@ -1,0 +1,108 @@
+// What the filter.json files say is true and agrees: each holds to its schema, folder and name are one, no two filters have
+// an ID, and the upstreams named are pinned. A problem names file and line. ./farm lint shows them; nothing is packed with one.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import type { FilterDescription } from '../../core/src/generated/schema.ts';
+import { ROOT } from './paths.ts';
+
+const SCHEMA = 'registry/schema/filter.schema.json';
+
+/** A JSON file that knows on which line what stands. */
+class Located {
+  readonly value: unknown;
+  readonly problem: string | undefined;
+  readonly file: string;
+  readonly #text: string;
+  readonly #tree: Node | undefined;
+
+  constructor(file: string, text: string) {
+    this.file = file;
+    this.#text = text;
+    const errors: ParseError[] = [];
+    this.#tree = parseTree(text, errors, { disallowComments: true });
+    const [first] = errors;
+    if (first !== undefined)
+      this.problem = `${file}:${this.#lineOf(first.offset)}: is not JSON (${printParseErrorCode(first.error)})`;
+    else this.value = JSON.parse(text);
+  }
+
+  #lineOf(offset: number): number {
+    return this.#text.slice(0, offset).split('\n').length;
+  }
+
+  /** `FILE:LINE` of a value, or of the nearest one around it that is there. */
+  at(path: readonly (string | number)[]): string {
+    for (let length = path.length; length >= 0 && this.#tree !== undefined; length--) {
+      const node = findNodeAtLocation(this.#tree, path.slice(0, length));
+      if (node !== undefined) return `${this.file}:${this.#lineOf(node.offset)}`;
+    }
+    return `${this.file}:1`;
+  }
+}
+
+/** What a JSON pointer points to, as jsonc-parser wants it. */
+function pathOf(pointer: string, value: unknown): (string | number)[] {
+  let here = value;
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((key) => {
+      const step = Array.isArray(here) ? Number(key) : key;
+      here = (here as Record<string | number, unknown> | undefined)?.[step];
+      return step;
+    });
+}
+
+function explain({ instancePath, message, params, keyword }: ErrorObject): string {
+  const what = instancePath === '' ? 'the file' : instancePath.slice(1);
+  const extra = 'additionalProperty' in params ? ` (${String(params.additionalProperty)})` : '';
+  const allowed = 'allowedValues' in params ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
+  return `${what} ${message ?? keyword}${extra}${allowed}`;
+}
+
+/** Problems of every filters/<name>/filter.json of the repository in `root`, each `FILE:LINE: what`; empty when all is well. */
+export function descriptionProblems(root = ROOT): string[] {
+  const folder = join(root, 'filters');
+  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const validate = new Ajv2020({ allErrors: true, strict: false }).compile(
+    JSON.parse(readFileSync(join(ROOT, SCHEMA), 'utf8')) as object,
+  );
+  const problems: string[] = [];
+  const owners = new Map<number, string>();
+  for (const name of names) {
+    const file = join(folder, name, 'filter.json');
+    if (!existsSync(file)) continue;
+    const located = new Located(`filters/${name}/filter.json`, readFileSync(file, 'utf8'));
+    if (located.problem !== undefined) {
+      problems.push(located.problem);
+      continue;
+    }
+    if (!validate(located.value)) {
+      for (const error of validate.errors ?? []) {
+        const inside = 'additionalProperty' in error.params ? [String(error.params.additionalProperty)] : [];
+        const place = located.at([...pathOf(error.instancePath, located.value), ...inside]);
+        problems.push(`${place}: ${explain(error)}`);
+      }
+      continue;
+    }
+    const { id, name: said, upstreams, aliases } = located.value as FilterDescription;
+    if (said !== name) problems.push(`${located.at(['name'])}: says name "${said}" in the folder ${name}`);
+    for (const [path, number] of [
+      [['id'], id] as const,
+      ...(aliases ?? []).map((alias, i) => [['aliases', i, 'id'], alias.id] as const),
+    ]) {
+      const owner = owners.get(number);
+      if (owner !== undefined) problems.push(`${located.at(path)}: ID ${number} is that of ${owner} too`);
+      else owners.set(number, located.at(path));
+    }
+    for (const [i, upstream] of upstreams.entries()) {
+      if (typeof upstream === 'string' && !existsSync(join(root, 'upstreams', upstream, 'upstream.json')))
+        problems.push(`${located.at(['upstreams', i])}: there is no upstreams/${upstream}/upstream.json`);
+    }
+  }
+  return problems;
+}
