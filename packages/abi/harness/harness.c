@@ -241,13 +241,13 @@ static double number(const uint8_t *p, char kind, size_t size, int big_endian) {
 }
 
 /* No decoded number may be farther from the original than maxError. */
-static void check_near(const char *name, const char *near, const char *folder, const uint8_t *out, size_t size) {
+static void check_near(const char *name, const char *bound, const char *folder, const uint8_t *out, size_t size) {
   char file[200], named[4];
-  text(near, "file", file, sizeof file);
-  text(near, "type", named, sizeof named);
+  text(bound, "file", file, sizeof file);
+  text(bound, "type", named, sizeof named);
   const int big_endian = named[0] == '>'; /* ">f4"; without it little-endian */
   const char *type = named + big_endian;
-  const double most = strtod(need(near, "maxError"), NULL);
+  const double most = strtod(need(bound, "maxError"), NULL);
   const size_t width = (size_t)(type[1] - '0');
   size_t length, wrong = 0;
   uint8_t *original = read_file(folder, file, &length);

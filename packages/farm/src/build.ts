@@ -21,6 +21,7 @@ import {
   nxName,
   type PackagePlan,
   PLATFORMS,
+  type Platform,
   packagePlans,
   type Target,
   type TargetPlan,
@@ -113,7 +114,7 @@ async function place(from: string, to: string): Promise<void> {
 }
 
 /** Whether C++ takes part: its compilers and runtimes cost minutes that a filter in C does not pay. */
-async function usesCxx(filter: Filter, upstreams: readonly Upstream[]): Promise<boolean> {
+export async function usesCxx(filter: Filter, upstreams: readonly Upstream[]): Promise<boolean> {
   const folders = [filter.dir, ...upstreams.map(({ name }) => join(ROOT, 'upstreams', name))];
   const texts = await Promise.all(folders.map((folder) => readFile(join(folder, 'CMakeLists.txt'), 'utf8')));
   return texts.some((text) => /\.(cc|cpp|cxx)\b/.test(text));
@@ -169,6 +170,26 @@ export async function buildFuzzer(filter: Filter, clang: string): Promise<string
     ...(await filterFlags(filter, ['fuzz'], tree)),
   ]);
   return join(tree, 'out', `h5z-fuzz-${filter.name}`);
+}
+
+/** Builds packages/abi/harness for a platform, once for this machine; returns the program's path. */
+export async function buildHarness(platform: Platform): Promise<string> {
+  const { version } = await ensureZig();
+  const folder = await kept(
+    {
+      name: `harness-${platform}`,
+      inputs: ['packages/abi/harness', 'packages/abi/include', 'toolchains/zig'],
+      compiler: `zig ${version} ${platform}`,
+      outputs: ['h5z-harness'],
+    },
+    async (work) => {
+      const out = join(work, 'out');
+      const flags = [...(await toolchainFlags('zig', platform)), `-DH5Z_OUTPUT_DIR=${out}`];
+      await cmakeBuild(join(ROOT, 'packages/abi/harness'), work, flags);
+      return out;
+    },
+  );
+  return join(folder, 'h5z-harness');
 }
 
 async function buildPackage(plan: PackagePlan): Promise<void> {

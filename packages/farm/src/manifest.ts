@@ -37,11 +37,27 @@ function verifiedFile(filterDir: string, sha256: string): string {
   return join(ROOT, 'build', basename(filterDir), 'verified', `${sha256}.json`);
 }
 
-/** Notes how far a built file was tried. The next manifest says so as long as the file is the same. */
-export function recordVerified(filterDir: string, file: string, level: Verified): void {
+/** What is known of a file by its hash: how far it was tried, where, and against which golden chunks. */
+interface Verification {
+  readonly file: string;
+  readonly level: Verified;
+  /** What ran it, in words. */
+  readonly on?: string | undefined;
+  /** Hash of golden/index.json; other chunks mean another trial. */
+  readonly golden?: string | undefined;
+}
+
+function goldenHash(filterDir: string): string | undefined {
+  const index = join(filterDir, 'golden/index.json');
+  return existsSync(index) ? hashOf(readFileSync(index)) : undefined;
+}
+
+/** Notes how far a built file was tried, and on what. The next manifest says so as long as file and chunks are the same. */
+export function recordVerified(filterDir: string, file: string, level: Verified, on?: string): void {
   const target = verifiedFile(filterDir, hashOf(readFileSync(join(filterDir, file))));
+  const record: Verification = { file, level, on, golden: goldenHash(filterDir) };
   mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, `${JSON.stringify({ file, level })}\n`);
+  writeFileSync(target, `${JSON.stringify(record)}\n`);
 }
 
 /** True when the file as it is now was executed. */
@@ -117,9 +133,16 @@ export function makeManifest(filterDir: string): Manifest {
 function facts(filterDir: string, file: string) {
   const bytes = readFileSync(join(filterDir, file));
   const sha256 = hashOf(bytes);
-  const record = verifiedFile(filterDir, sha256);
-  const verified = existsSync(record) ? readJson<{ level: Verified }>(record).level : 'built';
-  return { file, size: bytes.length, sha256, verified };
+  const place = verifiedFile(filterDir, sha256);
+  const record = existsSync(place) ? readJson<Verification>(place) : undefined;
+  const known = record !== undefined && record.golden === goldenHash(filterDir) ? record : undefined;
+  return {
+    file,
+    size: bytes.length,
+    sha256,
+    verified: known?.level ?? 'built',
+    ...(known?.on === undefined ? {} : { verifiedOn: known.on }),
+  };
 }
 
 /** The newest glibc symbol version that an ELF file asks for is the glibc it needs. */

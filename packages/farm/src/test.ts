@@ -14,6 +14,7 @@ import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
 import { ensureApt, ensureClang, ensurePythonPeers } from './tools.ts';
+import { builtPlatforms, verifyPlatform } from './verify.ts';
 
 export interface TestOptions {
   /** Parts of test file paths; then only those files run, without lint and fuzzing. Empty: everything. */
@@ -83,6 +84,29 @@ async function vitest(only: readonly string[], environment: Record<string, strin
   return counted;
 }
 
+/** Every library on its platform, as far as this machine can: two at a time, each one check. */
+async function verifyAll(
+  count: (name: string, passed: boolean, output?: string) => void,
+  skip: (name: string, reason: string) => void,
+): Promise<void> {
+  const todo = (await readFilters()).flatMap(({ dir, name }) =>
+    builtPlatforms(dir, []).map((platform) => ({ dir, platform, check: `verify: ${name} ${platform}` })),
+  );
+  const next = async (): Promise<void> => {
+    for (let one = todo.shift(); one !== undefined; one = todo.shift()) {
+      try {
+        const { level, on, lacking } = await verifyPlatform(one.dir, one.platform);
+        if (lacking) skip(one.check, on);
+        else count(`${one.check}: ${level}, ${on}`, true);
+      } catch (error) {
+        if (!(error instanceof FarmError)) throw error;
+        count(one.check, false, error.message);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, next));
+}
+
 export async function test(options: TestOptions): Promise<TestResult> {
   const result: TestResult = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] };
   const count = (name: string, passed: boolean, output = ''): void => {
@@ -101,6 +125,7 @@ export async function test(options: TestOptions): Promise<TestResult> {
   const environment = await step('tools for the tests', testEnvironment);
   if (options.build) {
     await buildAll({ targets: ['cross'] });
+    await step('running what was built for other platforms', () => verifyAll(count, skip));
     await step('packing', () => pack());
   }
   if (options.only.length === 0) {

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, installOnce, type RunOptions, run, which, withLock } from './exec.ts';
+import { exists, installOnce, run, which, withLock } from './exec.ts';
 import { FarmError, step } from './log.ts';
 import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
 
@@ -28,7 +28,7 @@ export async function versionOf(program: string, args: readonly string[] = ['--v
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
-function needsNetwork(what: string): void {
+export function needsNetwork(what: string): void {
   if (offline())
     throw new FarmError(`H5Z_OFFLINE is set and ${what} is not in the cache. Run ./farm fetch with a network first.`);
 }
@@ -129,7 +129,12 @@ async function debianSource(): Promise<AptSource> {
  * Makes an apt state of its own in `folder`, with this machine's Debian archive in suite `suite`, and returns the flags
  * that make apt-get use it: packages can be downloaded, as anybody, without touching the machine's own state.
  */
-export async function privateApt(folder: string, kind: 'deb' | 'deb-src', suite?: string): Promise<string[]> {
+export async function privateApt(
+  folder: string,
+  kind: 'deb' | 'deb-src',
+  suite?: string,
+  architecture?: string,
+): Promise<string[]> {
   const source = await debianSource();
   await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
   await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
@@ -151,6 +156,7 @@ export async function privateApt(folder: string, kind: 'deb' | 'deb-src', suite?
     'Acquire::Languages': 'none',
     'Acquire::Retries': '3',
     'Debug::NoLocking': 'true',
+    ...(architecture === undefined ? {} : { 'APT::Architecture': architecture, 'APT::Architectures': architecture }),
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
 }
@@ -158,12 +164,45 @@ export async function privateApt(folder: string, kind: 'deb' | 'deb-src', suite?
 /** Suites in which source packages are looked for beside the machine's own. */
 const SOURCE_SUITES = ['trixie'];
 
-/** Packages of a Debian suite that are unpacked into the cache and run from there. */
-interface SuitePin {
+/** Packages of a Debian suite that are unpacked into a folder, of this machine's processor or another's. */
+export interface DebianPick {
   readonly suite: string;
+  readonly packages: readonly string[];
+  /** Debian's word for a processor, such as arm64; default: this machine's. */
+  readonly architecture?: string;
+  /** The only files wanted, as tar names them. */
+  readonly only?: readonly string[];
+  /** Globs of tar, relative to the root, of what nobody needs. */
+  readonly leaveOut?: readonly string[];
+}
+
+/**
+ * Downloads and unpacks Debian packages, as anybody, by the machine's own mirror and keyring. The suite's lists stay in the
+ * cache, since reading them is most of the work; they are renewed when they name a file that is gone.
+ */
+export async function unpackDebian(pick: DebianPick, folder: string): Promise<void> {
+  const apt = join(CACHE, 'apt', `${pick.suite}-${pick.architecture ?? 'here'}`);
+  const debs = join(folder, 'debs');
+  await mkdir(debs, { recursive: true });
+  await withLock(`${apt}.lock`, async () => {
+    const flags = await privateApt(apt, 'deb', pick.suite, pick.architecture);
+    const download = (allowFailure: boolean) =>
+      run('apt-get', [...flags, 'download', ...pick.packages], { cwd: debs, allowFailure });
+    if ((await download(true)).status === 0) return;
+    await run('apt-get', [...flags, 'update']);
+    await download(false);
+  });
+  const chosen = [...(pick.leaveOut ?? []).map((glob) => `--exclude=${glob}`), ...(pick.only ?? [])];
+  const unpack = 'deb=$1; root=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner "$@"';
+  for (const deb of (await readdir(debs)).sort())
+    await run('sh', ['-c', unpack, 'sh', join(debs, deb), folder, ...chosen]);
+  await rm(debs, { recursive: true, force: true });
+}
+
+/** What runs from the folder it was unpacked into. */
+interface SuitePin extends DebianPick {
   /** They must include libc6 and patchelf. */
   readonly packages: readonly string[];
-  /** Globs of tar, relative to the root, of what nobody needs. */
   readonly leaveOut: readonly string[];
 }
 
@@ -177,18 +216,7 @@ async function unpackSuite(
   target: string,
   libraries: readonly string[] = [],
 ): Promise<(program: string) => Promise<void>> {
-  const apt = join(temporary, 'apt');
-  const flags = await privateApt(apt, 'deb', pin.suite);
-  await mkdir(join(apt, 'debs'));
-  const options: RunOptions = { cwd: join(apt, 'debs') };
-  await run('apt-get', [...flags, 'update'], options);
-  await run('apt-get', [...flags, 'download', ...pin.packages], options);
-  const exclude = pin.leaveOut.map((glob) => `--exclude=${glob}`);
-  const unpack = 'deb=$1; root=$2; shift 2; dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner "$@"';
-  for (const deb of (await readdir(join(apt, 'debs'))).sort())
-    await run('sh', ['-c', unpack, 'sh', join(apt, 'debs', deb), temporary, ...exclude]);
-  await rm(apt, { recursive: true, force: true });
-
+  await unpackDebian(pin, temporary);
   const triplet = (await readdir(join(temporary, 'usr/lib'))).find((name) => name.endsWith('-linux-gnu')) ?? '';
   const lib = join('usr/lib', triplet);
   const loader = (await readdir(join(temporary, lib))).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
@@ -216,7 +244,7 @@ export async function ensurePip(): Promise<string> {
 const PIP_QUIET = ['--quiet', '--disable-pip-version-check', '--no-input', '--root-user-action=ignore'];
 
 /** Unpacks the wheels of a requirements file (all hashes given) into `folder`, nothing else of the machine touched. */
-async function pipInto(folder: string, requirements: string): Promise<void> {
+export async function pipInto(folder: string, requirements: string, platform?: string): Promise<void> {
   const python = await ensurePip();
   await run(
     python,
@@ -230,6 +258,7 @@ async function pipInto(folder: string, requirements: string): Promise<void> {
       '--only-binary',
       ':all:',
       '--require-hashes',
+      ...(platform === undefined ? [] : ['--platform', platform]),
       '--target',
       folder,
       '-r',
@@ -241,7 +270,7 @@ async function pipInto(folder: string, requirements: string): Promise<void> {
   );
 }
 
-async function pinIn(requirements: string, name: string): Promise<string> {
+export async function pinIn(requirements: string, name: string): Promise<string> {
   const version = new RegExp(`^${name}==(\\S+)`, 'm').exec(await readFile(requirements, 'utf8'))?.[1];
   if (version === undefined) throw new FarmError(`${requirements} pins no ${name}. Repair the file.`);
   return version;

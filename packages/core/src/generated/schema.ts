@@ -267,9 +267,13 @@ export type File = string;
  */
 export type Sha256 = string;
 /**
- * How far the file was tried: built only, loaded, or its code ran and gave the golden bytes.
+ * How far the file was tried: built only, loaded, or its code ran on its platform and gave the golden bytes.
  */
 export type Verified = 'built' | 'loaded' | 'executed';
+/**
+ * What loaded or executed it, such as Node, qemu-user and musl 1.2.5, or wine 8.0. Absent when it was built only.
+ */
+export type VerifiedOn = string;
 
 /**
  * manifest.json: what a published filter package holds. Made from filter.json and the built files when the package is packed.
@@ -362,6 +366,7 @@ export interface NativeFile {
     libc?: string;
   };
   verified: Verified;
+  verifiedOn?: VerifiedOn;
 }
 export interface WasmFile {
   file: File;
@@ -371,6 +376,7 @@ export interface WasmFile {
   decode: boolean;
   simd: boolean;
   verified: Verified;
+  verifiedOn?: VerifiedOn;
 }
 export interface SideModuleFile {
   file: File;
@@ -384,6 +390,7 @@ export interface SideModuleFile {
    */
   host: string;
   verified: Verified;
+  verifiedOn?: VerifiedOn;
 }
 export interface Gpu {
   mode: 'full' | 'partial' | 'none';
