@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFilters } from '../src/filters.ts';
 import { ROOT } from '../src/paths.ts';
+import { repositoryFiles } from '../src/reproduce.ts';
 import { hostPlatform, libraryName } from '../src/targets.ts';
-import { copyRepository, repositoryFiles } from './repo-copy.ts';
+import { copyRepository } from './repo-copy.ts';
 
 interface Answer {
   readonly status: number;

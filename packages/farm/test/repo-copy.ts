@@ -1,20 +1,11 @@
 // A copy of the repository in a temporary folder, to do things to: what git knows and what is new, without filters/, with
 // node_modules and the TypeScript that was compiled. Its own packages stand in for the workspaces.
 
-import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../src/paths.ts';
-
-/** Tracked files, and new ones that git does not ignore; relative to the repository. */
-export function repositoryFiles(): string[] {
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT });
-  return list
-    .toString()
-    .split('\0')
-    .filter((file) => file !== '' && existsSync(join(ROOT, file)));
-}
+import { repositoryFiles } from '../src/reproduce.ts';
 
 export function copyRepository(): string {
   const copy = mkdtempSync(join(tmpdir(), 'h5z-repo-'));

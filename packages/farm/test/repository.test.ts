@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import type { Finding } from '../src/doctor.ts';
 import { readFilters } from '../src/filters.ts';
 import { ROOT } from '../src/paths.ts';
-import { repositoryFiles } from './repo-copy.ts';
+import { repositoryFiles } from '../src/reproduce.ts';
 
 const farm = (...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
