@@ -126,7 +126,8 @@ async function wine(): Promise<Emulator> {
         const env = settings(temporary);
         await run(program, ['wineboot', '--init'], { env, timeout: 600_000 });
         // Its server writes the registry when it ends, and must not outlive the folder's name.
-        await run(join(program, '../wineserver'), ['--wait'], { env, allowFailure: true, timeout: 60_000 });
+        const server = join(program, '../wineserver');
+        if (await exists(server)) await run(server, ['--wait'], { env, allowFailure: true, timeout: 60_000 });
       }),
     );
   return {

@@ -213,16 +213,15 @@ export async function reproduce(options: ReproduceOptions): Promise<Compared[]> 
   if (work.some(({ plan }) => plan.toolchain === 'emscripten')) await ensureEmscripten();
 
   const rooms: string[] = [];
-  const build = async (prefix: string): Promise<Map<string, Buffer>> => {
-    const room = cleanRoom(prefix, subjects);
-    rooms.push(room);
-    return buildIn(room, work, options.cold === true);
-  };
   try {
-    const first = await build('h5z-a-');
+    // Both at once, so that nobody's edit falls between them.
+    for (const prefix of held === undefined ? ['h5z-a-', 'h5z-another-place-'] : ['h5z-a-'])
+      rooms.push(cleanRoom(prefix, subjects));
+    const [here, there] = rooms as [string, string];
+    const first = await buildIn(here, work, options.cold === true);
     const second =
       held === undefined
-        ? await build('h5z-another-place-')
+        ? await buildIn(there, work, options.cold === true)
         : new Map([...held].map(([file, bytes]) => [`${only?.folder}/${file}`, bytes]));
     return work.flatMap(({ subject, plan }) =>
       plan.outputs.map((output): Compared => {
