@@ -87,6 +87,7 @@ export async function checkTarball(path: string): Promise<string[]> {
   for (const name of ['LICENSE', 'README.md']) if (!files.has(name)) problems.push(`${name} is missing`);
   for (const [name, content] of files) {
     const library = libraryOf(name);
+    if (library === undefined && name.startsWith('prebuilds/')) problems.push(`${name} is no library of a platform`);
     const found = library === undefined ? [] : libraryProblems(content, library.platform, library.kind);
     problems.push(...found.map((problem) => `${name}: ${problem}`));
   }

@@ -130,6 +130,7 @@ export function packagePlans(name: string, root: string): PackagePlan[] {
       `${folder}/src/addon/**/*`,
       `${folder}/package.json`,
       'packages/abi/include/**/*',
+      'packages/abi/src/new.cpp',
       ...upstreams.map((upstream) => `upstreams/${upstream}/**/*`),
       ...toolchainInputs(toolchain),
     ],
