@@ -3,6 +3,7 @@
 import type { Command } from '../command.ts';
 import { selectFilters } from '../filters.ts';
 import { FarmError, say, table } from '../log.ts';
+import { hostPlatform } from '../targets.ts';
 
 export const command: Command = {
   name: 'verify',
@@ -12,7 +13,7 @@ export const command: Command = {
     targets: {
       type: 'string',
       value: 'LIST',
-      doc: 'platforms such as linux-arm64,win32-x64; default: what was built',
+      doc: 'host, or platforms such as linux-arm64,win32-x64; default: what was built',
       multiple: true,
     },
     json: { type: 'boolean', doc: 'print [{filter, platform, file, level, on, known}]' },
@@ -25,8 +26,9 @@ Each file is tried once, by its hash; the manifest says the level. Exit status 1
     const { writeDist } = await import('../template/index.ts');
     const verdicts = [];
     const wrong: string[] = [];
+    const targets = args.list('targets').map((word) => (word === 'host' ? hostPlatform() : word));
     for (const filter of await selectFilters(args.positionals)) {
-      for (const platform of builtPlatforms(filter.dir, args.list('targets'))) {
+      for (const platform of builtPlatforms(filter.dir, targets)) {
         try {
           verdicts.push(await verifyPlatform(filter.dir, platform));
         } catch (error) {
