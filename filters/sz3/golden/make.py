@@ -79,6 +79,8 @@ holes = image.copy()
 holes[3:5] = np.nan
 holes[9, 9] = np.inf
 plugin("not-numbers", holes, "absolute", 0.05, 0, "NaN and infinity are kept as they are")
+holes[0, 0] = np.nan
+plugin("no-bound", holes, "relative", 1e-3, 0, "a share of a range that begins with NaN: all is lost")
 plugin("few", np.arange(19, dtype="<f8"), "absolute", 0.5, 0, "fewer than 20 elements: stored as they are")
 plugin("one-plane", wave((1, 20, 30), "<f4"), "absolute", 0.05, 0.05, "a dimension of one is left out")
 

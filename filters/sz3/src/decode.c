@@ -2,6 +2,7 @@
  * bounded by the number of elements, which the caller has held against the room for them. */
 #include "huffman.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -75,6 +76,13 @@ static int load_element_codes(decoder *d, const sz3_quantizer *q, uint64_t exact
   return kept > q->count ? H5Z_E_CORRUPT : 0;
 }
 
+/* All elements one behind the other, from no prediction. */
+static int recover_in_order(decoder *d, sz3_quantizer *q) {
+  const sz3_row all = {SZ3_ZERO, 0, (size_t)d->config->num, 1, 0};
+  d->type->recover(d->aligned, &all, d->codes[0], q);
+  return 0;
+}
+
 static int interpolation(decoder *d) {
   const sz3_config *c = d->config;
   sz3_interpolation p = {.rank = c->rank, .alpha = -1};
@@ -102,8 +110,10 @@ static int interpolation(decoder *d) {
   if (!sz3_interpolation_valid(&p)) return H5Z_E_CORRUPT;
   int result = load_quantizer(&d->r, d->type->size, &q);
   if (result == 0) result = load_element_codes(d, &q, sz3_anchors(&p));
-  if (result == 0) result = sz3_interpolation_recover(&p, d->type, d->aligned, d->codes[0], &q);
-  return result;
+  if (result < 0) return result;
+  /* A bound that is a share of a range with NaN in it is NaN, and so is every element then, whatever it is predicted from. */
+  if (isnan(q.eb) && q.count == 0 && c->type <= SZ3_F64) return recover_in_order(d, &q);
+  return sz3_interpolation_recover(&p, d->type, d->aligned, d->codes[0], &q);
 }
 
 /* | count u64 | constant | linear | [square] | tree and codes |, nothing behind a count of 0. */
@@ -262,10 +272,7 @@ static int unpredicted(decoder *d) {
   sz3_quantizer q;
   int result = load_quantizer(&d->r, d->type->size, &q);
   if (result == 0) result = load_element_codes(d, &q, 0);
-  if (result < 0) return result;
-  const sz3_row all = {SZ3_ZERO, 0, (size_t)d->config->num, 1, 0};
-  d->type->recover(d->aligned, &all, d->codes[0], &q);
-  return 0;
+  return result < 0 ? result : recover_in_order(d, &q);
 }
 
 /* One payload: the whole chunk's, or of the part that one of several threads wrote. */
