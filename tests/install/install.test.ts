@@ -4,9 +4,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { golden } from '../../packages/farm/src/golden.ts';
 import { installInto, publishAll } from '../../packages/farm/src/publish.ts';
 import type { RunningRegistry } from '../../packages/farm/src/registry-server.ts';
-import { golden } from '../support/golden.ts';
 import { type FilterFolder, filterFolders, packed, runIn, script } from '../support/packed.ts';
 
 let registry: RunningRegistry;

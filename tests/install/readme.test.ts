@@ -3,9 +3,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { golden } from '../../packages/farm/src/golden.ts';
 import { installInto, publishAll } from '../../packages/farm/src/publish.ts';
 import type { RunningRegistry } from '../../packages/farm/src/registry-server.ts';
-import { golden } from '../support/golden.ts';
 import { filterFolders, packed, ROOT, runIn, script } from '../support/packed.ts';
 
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');

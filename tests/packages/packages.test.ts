@@ -6,8 +6,9 @@ import { dirname, join } from 'node:path';
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pack } from '../../packages/farm/src/pack.ts';
-import { checkTarball, readTarball } from '../../packages/farm/src/package-check.ts';
+import { checkTarball } from '../../packages/farm/src/package-check.ts';
 import { SBOM_FILE } from '../../packages/farm/src/sbom.ts';
+import { readTarball } from '../../packages/farm/src/tarball.ts';
 import { emptyFolder, filterFolders, packed, runIn } from '../support/packed.ts';
 
 interface PackageJson {

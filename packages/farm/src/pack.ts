@@ -47,8 +47,8 @@ interface PackageJson {
   readonly files?: readonly string[];
   readonly bin?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
-  /** In a workspace that holds other people's code: the upstreams whose licence texts it carries. */
-  readonly h5z?: { readonly upstreams?: readonly string[] };
+  /** In a workspace that holds other people's code: upstreams and npm packages, whose licence texts it carries. */
+  readonly h5z?: { readonly upstreams?: readonly string[]; readonly compiledIn?: readonly string[] };
   readonly [field: string]: unknown;
 }
 
@@ -165,7 +165,12 @@ function stageFolder(folder: string, stage: string, readme: string, upstreams: r
   const target = join(stage, pkg.name.replace(/^@/, '').replace('/', '-'));
   mkdirSync(target);
   const { scripts: _scripts, devDependencies: _devDependencies, ...published } = pkg;
-  const added = [SBOM_FILE, ...(existsSync(join(folder, CHANGELOG)) ? [CHANGELOG] : [])];
+  const compiledIn = (pkg.h5z?.compiledIn ?? []).map((name) => join(ROOT, 'node_modules', name));
+  const added = [
+    SBOM_FILE,
+    ...(existsSync(join(folder, CHANGELOG)) ? [CHANGELOG] : []),
+    ...(compiledIn.length > 0 ? ['LICENSES'] : []),
+  ];
   const whole = {
     ...published,
     files: [...(pkg.files ?? []), ...added],
@@ -173,7 +178,13 @@ function stageFolder(folder: string, stage: string, readme: string, upstreams: r
     ...(existsSync(join(folder, 'prebuilds')) ? { preferUnplugged: true } : {}),
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(whole, null, 2)}\n`);
-  writeFileSync(join(target, SBOM_FILE), makeSbom(pkg, upstreams));
+  const npm = compiledIn.map((place) => readJson<PackageJson>(join(place, 'package.json')));
+  writeFileSync(join(target, SBOM_FILE), makeSbom(pkg, upstreams, npm));
+  for (const [i, place] of compiledIn.entries()) {
+    const text = globSync('{LICENSE,LICENCE,COPYING}*', { cwd: place })[0];
+    if (text === undefined) throw new FarmError(`${place} has no licence text. Do not compile it into ${pkg.name}.`);
+    cpSync(join(place, text), join(target, 'LICENSES', `${npm[i]?.name}-${text}`));
+  }
   if (added.includes(CHANGELOG)) cpSync(join(folder, CHANGELOG), join(target, CHANGELOG));
   const absent: string[] = [];
   for (const entry of (pkg.files ?? []).flatMap((pattern) => expand(pattern, folder))) {

@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { checkPackage as checkTypes, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { publint } from 'publint';
@@ -13,6 +12,7 @@ import { formatMessage } from 'publint/utils';
 import type { FilterDescription, Manifest } from '../../core/src/types.ts';
 import { libraryOf, libraryProblems } from './binary.ts';
 import { SBOM_FILE } from './sbom.ts';
+import { readTarball } from './tarball.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
@@ -30,39 +30,11 @@ interface PackageJson {
   readonly bin?: unknown;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
-  readonly h5z?: { readonly sizeBudget?: { readonly packedBytes: number }; readonly upstreams?: readonly string[] };
-}
-
-/** Content of an npm tarball: path inside `package/` -> bytes. Understands what `npm pack` writes (ustar, pax path records). */
-export function readTarball(tarball: Uint8Array): Map<string, Buffer> {
-  const tar = gunzipSync(tarball);
-  const files = new Map<string, Buffer>();
-  let longName: string | undefined;
-  for (let at = 0; at + 512 <= tar.length; ) {
-    // ustar header: 0 name[100], 124 size[12] in octal, 156 type, 345 prefix[155]
-    const text = (from: number, length: number): string =>
-      tar
-        .subarray(at + from, at + from + length)
-        .toString('latin1')
-        .replace(/\0.*$/s, '');
-    const name = text(0, 100);
-    if (name === '') break;
-    const size = Number.parseInt(text(124, 12).trim() || '0', 8);
-    const type = text(156, 1);
-    const content = tar.subarray(at + 512, at + 512 + size);
-    if (type === 'x') {
-      longName = /^\d+ path=(.*)$/m.exec(content.toString('utf8'))?.[1];
-    } else if (type === '0' || type === '') {
-      const prefix = text(345, 155);
-      const path = longName ?? (prefix === '' ? name : `${prefix}/${name}`);
-      files.set(path.replace(/^[^/]+\//, ''), Buffer.from(content));
-      longName = undefined;
-    } else if (type !== '5' && type !== 'g') {
-      throw new Error(`the tarball holds ${name}, which is neither a file nor a folder (type ${type})`);
-    }
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
-  return files;
+  readonly h5z?: {
+    readonly sizeBudget?: { readonly packedBytes: number };
+    readonly upstreams?: readonly string[];
+    readonly compiledIn?: readonly string[];
+  };
 }
 
 let validateManifest: ValidateFunction | undefined;
@@ -94,6 +66,10 @@ export async function checkTarball(path: string): Promise<string[]> {
   const manifest = json<Manifest | null>('manifest.json');
   if (description !== null) problems.push(...checkManifest(description, manifest, files));
   const inside = manifest?.upstreams ?? (pkg.h5z?.upstreams ?? []).map((name) => ({ name }));
+  for (const name of pkg.h5z?.compiledIn ?? []) {
+    if (![...files.keys()].some((file) => file.startsWith(`LICENSES/${name}-`)))
+      problems.push(`no licence text of ${name} is inside`);
+  }
   problems.push(...checkSbom(pkg, inside, json<Sbom | null>(SBOM_FILE)));
 
   if (pkg.exports !== undefined || pkg.bin !== undefined) {
@@ -196,9 +172,10 @@ function checkSbom(pkg: PackageJson, inside: readonly Inside[], sbom: Sbom | nul
       }
     }
   }
-  for (const name of Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies })) {
+  const needed = Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies });
+  for (const name of [...needed, ...(pkg.h5z?.compiledIn ?? [])]) {
     if (!(sbom.components ?? []).some((component) => component.name === name)) {
-      problems.push(`${SBOM_FILE} does not list the dependency ${name}`);
+      problems.push(`${SBOM_FILE} does not list ${name}, which package.json names`);
     }
   }
   return problems;

@@ -10,19 +10,23 @@ import { type RunningRegistry, startRegistry } from './registry-server.ts';
 export async function publishAll(packages: readonly Packed[]): Promise<RunningRegistry> {
   const registry = await startRegistry();
   try {
-    const ours = new Set(packages.map(({ name }) => name));
-    for (const { folder } of packages) {
-      // Other people's packages that ours need at run time, as npm put them into node_modules.
-      const pkg = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageDependencies;
-      const names = Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies }).filter((name) => !ours.has(name));
-      await registry.mirror(names, folder);
-    }
+    await mirrorForeign(registry, packages);
     for (const { tarball } of packages) await registry.publish(tarball);
   } catch (cause) {
     await registry.close();
     throw cause;
   }
   return registry;
+}
+
+/** Publishes the other people's packages that ours need at run time, as npm put them into node_modules. */
+export async function mirrorForeign(registry: RunningRegistry, packages: readonly Packed[]): Promise<void> {
+  const ours = new Set(packages.map(({ name }) => name));
+  for (const { folder } of packages) {
+    const pkg = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageDependencies;
+    const names = Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies }).filter((name) => !ours.has(name));
+    await registry.mirror(names, folder);
+  }
 }
 
 interface PackageDependencies {

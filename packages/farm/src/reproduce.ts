@@ -13,9 +13,9 @@ import { allPackagePlans, expandTargets } from './build.ts';
 import { run } from './exec.ts';
 import { type Filter, readFilters } from './filters.ts';
 import { FarmError, step } from './log.ts';
-import { readTarball } from './package-check.ts';
 import { ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
 import { ensureSource, readUpstream, type Upstream, upstreamsOf } from './sources.ts';
+import { readTarball } from './tarball.ts';
 import { filterPlans, type TargetPlan } from './targets.ts';
 import { ensureEmscripten, ensureZig } from './tools.ts';
 

@@ -52,17 +52,25 @@ function component(upstream: Upstream) {
   };
 }
 
+/** An npm package whose code was compiled in: headers, of an addon. */
+function compiledIn({ name, version, license = 'NONE' }: Described) {
+  const reference = purl('npm', name, version);
+  const licenses = [{ expression: license }];
+  return { type: 'library', 'bom-ref': reference, name, version, scope: 'required', licenses, purl: reference };
+}
+
 /** The npm packages that are installed beside it: what they hold, their own bills of materials say. */
 function dependency(name: string, version: string, scope: 'required' | 'optional') {
   const reference = purl('npm', name, version);
   return { type: 'library', 'bom-ref': reference, name, version, scope, purl: reference };
 }
 
-/** The bill of materials of `pkg`, which has `upstreams` compiled into it: the text of its file. */
-export function makeSbom(pkg: Described, upstreams: readonly Upstream[]): string {
+/** The bill of materials of `pkg`, which has `upstreams` and npm packages compiled into it: the text of its file. */
+export function makeSbom(pkg: Described, upstreams: readonly Upstream[], npm: readonly Described[] = []): string {
   const self = purl('npm', pkg.name, pkg.version);
   const components = [
     ...upstreams.map(component),
+    ...npm.map(compiledIn),
     ...Object.entries(pkg.dependencies ?? {}).map(([name, version]) => dependency(name, version, 'required')),
     ...Object.entries(pkg.optionalDependencies ?? {}).map(([name, version]) => dependency(name, version, 'optional')),
   ].sort((a, b) => (a['bom-ref'] < b['bom-ref'] ? -1 : 1));

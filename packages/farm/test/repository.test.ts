@@ -71,6 +71,7 @@ describe('./farm', () => {
       'matrix',
       'new-filter',
       'pack',
+      'release',
       'task',
       'test',
       'version',

@@ -10,10 +10,10 @@ import type { Manifest } from '../../core/src/types.ts';
 import { usesCxx } from '../src/build.ts';
 import { readFilters } from '../src/filters.ts';
 import { pack } from '../src/pack.ts';
-import { readTarball } from '../src/package-check.ts';
 import { startRegistry } from '../src/registry-server.ts';
 import { difference, reproduce } from '../src/reproduce.ts';
 import { upstreamsOf } from '../src/sources.ts';
+import { readTarball } from '../src/tarball.ts';
 import { hostPlatform } from '../src/targets.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'h5z-reproduce-test-'));
