@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { run } from './exec.ts';
 import { FarmError } from './log.ts';
 import { ROOT } from './paths.ts';
+import type { Proposal } from './pull-request.ts';
 import { fetchPackage, listUpstreams, type Place, readUpstream, treeHash, type Upstream } from './sources.ts';
 import { ensureCargo, ensurePip } from './tools.ts';
 
@@ -108,23 +109,15 @@ export async function updateUpstream(outdated: Watched, root = ROOT): Promise<st
   return file;
 }
 
-/** A branch, a commit and a pull request for a written pin, by git and gh. Leaves the branch that was there before checked out. */
-export async function openPullRequest(outdated: Watched, file: string, root = ROOT): Promise<string> {
-  const git = (...args: string[]) => run('git', args, { cwd: root });
-  const branch = `upstream/${outdated.upstream}-${outdated.newest}`.replaceAll(/[^\w./-]/g, '-');
-  const before = (await git('rev-parse', '--abbrev-ref', 'HEAD')).stdout.trim();
-  const title = `Upstream ${outdated.upstream}: ${outdated.package} ${outdated.newest}`;
-  const body = `${outdated.package} ${outdated.pinned} -> ${outdated.newest} (${outdated.registry}). The checks say whether our edits still match and the golden chunks decode.`;
-  await git('switch', '-C', branch);
-  try {
-    await git('commit', '-m', title, '--', file);
-    await git('push', '--force-with-lease', 'origin', branch);
-    const open = await run('gh', ['pr', 'list', '--head', branch, '--json', 'url', '--jq', '.[0].url'], { cwd: root });
-    if (open.stdout.trim() !== '') return open.stdout.trim();
-    return (
-      await run('gh', ['pr', 'create', '--head', branch, '--title', title, '--body', body], { cwd: root })
-    ).stdout.trim();
-  } finally {
-    await git('switch', before);
-  }
+/** The written pin as a pull request. */
+export function proposalOf(
+  { upstream, registry, package: name, pinned, newest: found }: Watched,
+  file: string,
+): Proposal {
+  return {
+    branch: `upstream/${upstream}-${found}`.replaceAll(/[^\w./-]/g, '-'),
+    title: `Upstream ${upstream}: ${name} ${found}`,
+    body: `${name} ${pinned} -> ${found} (${registry}). The checks say whether our edits still match and the golden chunks decode.`,
+    files: [file],
+  };
 }

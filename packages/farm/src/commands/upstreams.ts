@@ -2,7 +2,8 @@
 
 import type { Command } from '../command.ts';
 import { FarmError, say, table } from '../log.ts';
-import { isOutdated, openPullRequest, updateUpstream, watchUpstreams } from '../watch.ts';
+import { openPullRequest } from '../pull-request.ts';
+import { isOutdated, proposalOf, updateUpstream, watchUpstreams } from '../watch.ts';
 
 export const command: Command = {
   name: 'upstreams',
@@ -28,7 +29,7 @@ no longer match stop the next build with their names. Debian's packages are not 
       for (const row of first) {
         const file = await updateUpstream(row);
         say(`${row.upstream}: ${row.package} ${row.pinned} -> ${row.newest}`);
-        if (args.flag('pull-request')) say(await openPullRequest(row, file));
+        if (args.flag('pull-request')) say(await openPullRequest(proposalOf(row, file)));
       }
     }
     const text = args.flag('json')

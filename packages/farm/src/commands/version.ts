@@ -8,6 +8,7 @@ export const command: Command = {
   order: 42,
   options: {
     apply: { type: 'boolean', doc: 'write versions and changelogs, remove the changesets' },
+    'pull-request': { type: 'boolean', doc: 'with --apply: as a pull request, by git and gh' },
     json: { type: 'boolean', doc: 'print [{name, from, to, type, changesets}]' },
   },
   help: `A changeset is a file in .changeset/ that names packages, how far each moves, and why; .changeset/README.md shows one.
@@ -17,7 +18,8 @@ Packages that depend on one that moves move too. Without --apply nothing is writ
   ./farm version --apply           write it; then look at git diff, commit`,
   async run(args) {
     const { planVersions } = await import('../versions.ts');
-    const { table, say } = await import('../log.ts');
+    const { FarmError, table, say } = await import('../log.ts');
+    if (args.flag('pull-request') && !args.flag('apply')) throw new FarmError('--pull-request goes with --apply.');
     const plan = await planVersions();
     const { packages } = plan;
     if (args.flag('json')) process.stdout.write(`${JSON.stringify(packages, null, 1)}\n`);
@@ -34,7 +36,13 @@ Packages that depend on one that moves move too. Without --apply nothing is writ
     }
     if (args.flag('apply') && packages.length > 0) {
       const touched = await plan.apply();
-      say(`wrote ${touched.length} files. Look at git diff and commit them.`);
+      if (!args.flag('pull-request')) say(`wrote ${touched.length} files. Look at git diff and commit them.`);
+      else {
+        const { openPullRequest } = await import('../pull-request.ts');
+        const body = packages.map(({ name, from, to }) => `- ${name} ${from} -> ${to}`).join('\n');
+        const title = 'Versions that the changesets ask for';
+        say(await openPullRequest({ branch: 'versions', title, body, files: touched }));
+      }
     }
     return 0;
   },
