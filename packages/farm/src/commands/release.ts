@@ -14,6 +14,7 @@ export const command: Command = {
       doc: 'to the embedded registry, twice, and installed back; nothing leaves the machine',
     },
     registry: { type: 'string', value: 'URL', doc: 'the registry to publish to; default: the one npm is set up for' },
+    'push-tags': { type: 'boolean', doc: 'push the tags to origin when all is published' },
     forget: { type: 'boolean', doc: 'leave an unfinished release and start anew' },
     json: { type: 'boolean', doc: 'print what was released, as {registry, commit, resumed, packages}' },
   },
@@ -21,7 +22,7 @@ export const command: Command = {
 
 What happens: pack; check (publint, types, licences, sizes, hashes, bill of materials, catalogue, changelog); publish what is
 absent, dependencies first, under the dist-tag h5z-staging, with provenance where the CI offers it; read everything back;
-move latest, dependencies first; tag NAME@VERSION in git (push the tags with git push --tags).
+move latest, dependencies first; tag NAME@VERSION in git (--push-tags, or git push --tags later).
 
 Killed or failed anywhere, run the same command again: it asks the registry what is there and does what lacks. The tarballs and
 the journal are in out/release. A version that is published with other bytes is a stop.
@@ -85,7 +86,12 @@ Named packages are for rehearsals; what they depend on comes with them.
         integrity.slice(0, 20),
       ]);
       print(released, ['package', 'version', 'state', 'integrity'], rows);
-      say(`released to ${released.registry}. Push the tags: git push --tags`);
+      if (args.flag('push-tags')) {
+        const { run } = await import('../exec.ts');
+        const tags = released.packages.map(({ name, version }) => `refs/tags/${name}@${version}`);
+        await run('git', ['push', 'origin', ...tags], { cwd: ROOT });
+        say(`released to ${released.registry}, tags pushed`);
+      } else say(`released to ${released.registry}. Push the tags: git push --tags`);
       return 0;
     } catch (error) {
       throw explainDisk(folder, error);
