@@ -1,12 +1,15 @@
 // What a release publishes beside what ./farm pack makes: the registry's static API and the docs pages, made from the same
 // state and checked for every filter that ships.
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeStaticApi } from './catalogue.ts';
 import { writeDocs } from './docs.ts';
 import { readFilters } from './filters.ts';
 import { FarmError, step } from './log.ts';
 import { type Packed, pack } from './pack.ts';
+import { readTarball } from './tarball.ts';
+import { PLATFORMS } from './targets.ts';
 import { dependenciesOf, releasables } from './versions.ts';
 
 /** The npm names of what is named (by folder or npm name) and of all they depend on; nothing named is everything. */
@@ -26,6 +29,21 @@ export function withDependencies(names: readonly string[]): string[] {
     visit(one.name);
   }
   return [...found].sort();
+}
+
+/** Platforms that a package with native libraries lacks. A build for this machine alone is for rehearsals. */
+export function missingPlatforms(files: readonly string[]): string[] {
+  const there = new Set(files.flatMap((file) => /^prebuilds\/([^/]+)\//.exec(file)?.[1] ?? []));
+  return there.size === 0 ? [] : PLATFORMS.filter((platform) => !there.has(platform));
+}
+
+/** The packages of a real release: as {@link packForRelease}, and for every platform. */
+export async function packForEverybody(out: string): Promise<Packed[]> {
+  return (await packForRelease(out)).map((one) => {
+    const missing = missingPlatforms([...readTarball(readFileSync(one.tarball)).keys()]);
+    if (missing.length === 0) return one;
+    return { ...one, problems: [...one.problems, `nothing for ${missing.join(', ')}: ./farm build --targets all`] };
+  });
 }
 
 /** Packs into `out`/packages and writes the static API and the docs into `out`/site. */

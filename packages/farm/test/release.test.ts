@@ -9,8 +9,10 @@ import { type RunResult, run } from '../src/exec.ts';
 import { type RunningRegistry, startRegistry } from '../src/registry-server.ts';
 import { isNewer, type Released, release, STAGING } from '../src/release.ts';
 import { writeJournal } from '../src/release-journal.ts';
+import { missingPlatforms } from '../src/release-pack.ts';
 import { askRegistry, embeddedTarget, explainNpm, type Target } from '../src/release-target.ts';
 import { readTarball } from '../src/tarball.ts';
+import { PLATFORMS } from '../src/targets.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'h5z-release-'));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -272,4 +274,11 @@ test('versions are ordered as semantic versioning orders them', () => {
   ];
   for (const [i, a] of ordered.entries())
     for (const [j, b] of ordered.entries()) expect(isNewer(a, b), `${a} after ${b}`).toBe(i > j);
+});
+
+test('a package for some platforms only is not for everybody', () => {
+  const all = PLATFORMS.map((platform) => `prebuilds/${platform}/libh5z_x.so`);
+  expect(missingPlatforms(all)).toEqual([]);
+  expect(missingPlatforms(all.slice(1))).toEqual([PLATFORMS[0]]);
+  expect(missingPlatforms(['dist/index.js'])).toEqual([]);
 });

@@ -37,7 +37,7 @@ Named packages are for rehearsals; what they depend on comes with them.
     const { ROOT } = await import('../paths.ts');
     const { explainDisk } = await import('../release-journal.ts');
     const { forget, release } = await import('../release.ts');
-    const { packForRelease, withDependencies } = await import('../release-pack.ts');
+    const { packForEverybody, packForRelease, withDependencies } = await import('../release-pack.ts');
     const rehearsing = args.flag('rehearse');
     if (args.positionals.length > 0 && !rehearsing)
       throw new FarmError(
@@ -73,7 +73,7 @@ Named packages are for rehearsals; what they depend on comes with them.
       const { npmTarget } = await import('../release-target.ts');
       if (args.flag('forget')) forget(folder);
       const released = await release({
-        pack: () => packForRelease(join(folder, 'pack')),
+        pack: () => packForEverybody(join(folder, 'pack')),
         target: await npmTarget(ROOT, args.text('registry')),
         folder,
         repository: ROOT,
