@@ -24,6 +24,8 @@ What happens: pack; check (publint, types, licences, sizes, hashes, bill of mate
 absent, dependencies first, under the dist-tag h5z-staging, with provenance where the CI offers it; read everything back;
 move latest, dependencies first; tag NAME@VERSION in git (--push-tags, or git push --tags later).
 
+While changesets wait in .changeset/ nothing is released: their versions come first.
+
 Killed or failed anywhere, run the same command again: it asks the registry what is there and does what lacks. The tarballs and
 the journal are in out/release. A version that is published with other bytes is a stop.
 
@@ -35,7 +37,7 @@ Named packages are for rehearsals; what they depend on comes with them.
   async run(args) {
     const { FarmError, say, table } = await import('../log.ts');
     const { ROOT } = await import('../paths.ts');
-    const { explainDisk } = await import('../release-journal.ts');
+    const { explainDisk, readJournal } = await import('../release-journal.ts');
     const { forget, release } = await import('../release.ts');
     const { packForEverybody, packForRelease, withDependencies } = await import('../release-pack.ts');
     const rehearsing = args.flag('rehearse');
@@ -72,6 +74,18 @@ Named packages are for rehearsals; what they depend on comes with them.
       }
       const { npmTarget } = await import('../release-target.ts');
       if (args.flag('forget')) forget(folder);
+      const { planVersions } = await import('../versions.ts');
+      const pending = (await planVersions()).packages;
+      // What was begun is finished first.
+      if (pending.length > 0 && readJournal(join(folder, 'journal.json'))?.finished !== false) {
+        say(`${pending.length} packages wait for ./farm version --apply to be committed: nothing is released before.`);
+        print(
+          { pending },
+          ['package', 'waits for'],
+          pending.map(({ name, to }) => [name, to]),
+        );
+        return 0;
+      }
       const released = await release({
         pack: () => packForEverybody(join(folder, 'pack')),
         target: await npmTarget(ROOT, args.text('registry')),
