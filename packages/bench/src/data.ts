@@ -56,6 +56,18 @@ export function readArrays(folder: string, scratch: string): Located[] {
   ];
 }
 
+/** What a configuration is tried on: the defaults (config '') on every array that the filter takes, others on one of each type. */
+export function worksFor(
+  codec: Codec,
+  clientOf: (options: Record<string, unknown>) => Uint32Array,
+  config: BenchFilter,
+  arrays: readonly Located[],
+): Work[] {
+  const works = arrays.map((array) => workFor(codec, clientOf, config, array)).filter((work) => work !== undefined);
+  if (config.config === '') return works;
+  return oneOfEachType(works.map((work) => ({ ...work.chunks.array, work }))).map(({ work }) => work);
+}
+
 /** The first array of each type: for what takes too long to be done with all. */
 export function oneOfEachType<A extends BenchArray>(arrays: readonly A[]): A[] {
   const typeOf = ({ dtype, precision }: BenchArray) => `${dtype} ${precision}`;

@@ -29,6 +29,7 @@ import {
   readChunks,
   type Work,
   workFor,
+  worksFor,
 } from './data.ts';
 import { H5WASM_PLUGINS, NUMCODECS } from './peers.ts';
 import {
@@ -201,9 +202,7 @@ async function native(context: Context): Promise<BenchRow[]> {
     if (!context.wanted('native', filter)) continue;
     const codec = await filter.module.load({ only: 'native', encode: true });
     for (const config of filter.configs) {
-      for (const array of context.index) {
-        const work = workFor(codec, (options) => filter.module(options).cdValues, config, array);
-        if (work === undefined) continue;
+      for (const work of worksFor(codec, (options) => filter.module(options).cdValues, config, context.index)) {
         const key = String(jobs.length);
         about.set(key, work);
         jobs.push({
