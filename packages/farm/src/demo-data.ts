@@ -19,6 +19,8 @@ export interface ExpectedDataset {
   readonly nbytes?: number;
   /** SHA-256 of the values as little-endian, C-order bytes, compounds packed; absent or null where nobody could say. */
   readonly sha256?: string | null;
+  /** Who could decode it; "inferred ..." where the digest is of another file with the same values. */
+  readonly decodable_by?: readonly string[];
 }
 
 export interface ExpectedFile {

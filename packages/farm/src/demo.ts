@@ -2,6 +2,7 @@
 // embedded npm registry, installs into an empty folder with plain `npm install`, decodes real HDF5 files through every
 // variant with the installed `h5z`, and compares each digest with an independent one.
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,7 @@ import {
 import { type Filter, readFilters } from './filters.ts';
 import { elapsed, FarmError, say, step, table } from './log.ts';
 import { pack } from './pack.ts';
+import { ROOT } from './paths.ts';
 import { installInto, publishAll } from './publish.ts';
 
 /** What libhdf5 decodes where no package of ours is installed; the only filters besides ours that a dataset may use. */
@@ -40,6 +42,7 @@ interface Digest {
   readonly dataset: string;
   readonly sha256?: string;
   readonly error?: { readonly code: string; readonly message: string };
+  readonly filters?: readonly { readonly id: number; readonly variant?: string }[];
   readonly via: string;
   readonly bytes: number;
   readonly seconds: number;
@@ -119,12 +122,15 @@ async function decodeAll(
   const files = data.files
     .map((file) => ({ ...file, datasets: file.datasets.filter((dataset) => covered(dataset, ours)) }))
     .filter(({ datasets }) => datasets.length > 0);
+  // h5wasm looks a filter up by the ID in the file, and the side modules have one each.
+  const aliases = new Set(filters.flatMap(({ description }) => (description.aliases ?? []).map(({ id }) => id)));
   const usesOurs = (dataset: ExpectedDataset, via: Via): boolean =>
     dataset.filters.some(({ id }) => ours.has(id) && (via !== 'h5wasm' || id >= FIRST_PLUGIN_ID));
   const rows: DemoRow[] = [];
   for (const via of VARIANTS) {
-    // What only libhdf5 decodes is the same code under every variant: once, in h5wasm, is enough.
-    const isWanted = (dataset: ExpectedDataset): boolean => via === 'h5wasm' || usesOurs(dataset, via);
+    // What libhdf5 decodes itself in h5wasm is not ours to show: native and WebAssembly use our packages for it.
+    const isWanted = (dataset: ExpectedDataset): boolean =>
+      usesOurs(dataset, via) && !(via === 'h5wasm' && dataset.filters.some(({ id }) => aliases.has(id)));
     const wanted = files.filter(({ datasets }) => datasets.some(isWanted));
     const answers = await step(`decoding ${wanted.length} files through ${via}`, () =>
       digestFiles(
@@ -138,13 +144,22 @@ async function decodeAll(
       for (const dataset of file.datasets) {
         if (!isWanted(dataset)) continue;
         const variant = usesOurs(dataset, via) ? via : 'host';
+        const answer = answers.get(`${file.path}\0${dataset.path}`);
+        // The corpus has such a digest from a twin of the file whose values have another size: it is not of these.
+        const inferred = (dataset.decodable_by ?? []).some((by) => by.startsWith('inferred'));
+        if (inferred && answer !== undefined && answer.bytes !== dataset.nbytes) continue;
         const row = { file: file.label, dataset: dataset.path, filters: pipelineWords(dataset), variant };
-        rows.push(compare(row, dataset, answers.get(`${file.path}\0${dataset.path}`)));
+        rows.push(compare(row, dataset, answer));
       }
     }
   }
   return rows.sort((a, b) => a.file.localeCompare(b.file) || a.dataset.localeCompare(b.dataset));
 }
+
+/** Digests that only one processor's arithmetic gives, and the portable ones; the file says why. */
+const PORTABLE = (
+  JSON.parse(readFileSync(join(ROOT, 'tests/corpus/portable.json'), 'utf8')) as { digests: Record<string, string> }
+).digests;
 
 type RowHead = Pick<DemoRow, 'file' | 'dataset' | 'filters' | 'variant'>;
 
@@ -152,8 +167,13 @@ function compare(row: RowHead, dataset: ExpectedDataset, answer: Digest | undefi
   const fail = (why: string): DemoRow => ({ ...row, megabytesPerSecond: undefined, match: false, why });
   if (answer === undefined) return fail('h5z digest did not mention this dataset');
   if (answer.error !== undefined) return fail(`${answer.error.code}: ${answer.error.message}`);
+  // Chunks that are all stored as they are, or none at all, need no filter.
+  const isSkipped =
+    answer.via === 'host' && (answer.filters ?? []).every(({ variant }) => /^(skipped|host)$/.test(variant ?? ''));
+  if (isSkipped) row = { ...row, variant: 'host' };
   if (answer.via !== row.variant) return fail(`decoded by ${answer.via}, not by ${row.variant}`);
-  if (answer.sha256 !== dataset.sha256) return fail(`digest ${answer.sha256}, expected ${dataset.sha256}`);
+  const expected = PORTABLE[dataset.sha256 ?? ''] ?? dataset.sha256;
+  if (answer.sha256 !== expected) return fail(`digest ${answer.sha256}, expected ${expected}`);
   return {
     ...row,
     megabytesPerSecond: answer.seconds > 0 ? answer.bytes / 1e6 / answer.seconds : undefined,
