@@ -216,8 +216,10 @@ describe.each(VERSIONS)('%s', (version) => {
         ),
       );
       const read = peer('read', file);
+      let compared = 0;
       for (const [name, digest] of Object.entries(expected)) {
         if (theirs[name]?.sha256 === undefined) continue;
+        compared++;
         const mode = modes[Number(name.slice(1, name.indexOf('a')))];
         expect(read[name]?.error, `${name} (${mode?.title})`).toBeUndefined();
         expect(read[name]?.sha256, `${name} (${mode?.title})`).toBe(digest);
@@ -228,6 +230,7 @@ describe.each(VERSIONS)('%s', (version) => {
         if (filter.description.restore !== true)
           expect(words, `${name} (${mode?.title})`).toMatchObject(mode?.options ?? {});
       }
+      expect(compared).toBeGreaterThan(0);
     });
 
     test('a missing filter is an error that names it, for reading and for writing', async ({ skip }) => {

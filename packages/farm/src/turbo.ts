@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { cp, glob, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { expandTargets } from './build.ts';
 import { installOnce, run } from './exec.ts';
 import { type Filter, selectFilters } from './filters.ts';
@@ -14,7 +14,7 @@ import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
 import { filterPlans, type TargetPlan } from './targets.ts';
 
 /** Where turbo runs in this checkout: its package.json, turbo.json, inputs, outputs and local cache. */
-export const TURBO_DIR = join(CACHE, 'turbo', createHash('sha256').update(ROOT).digest('hex').slice(0, 12));
+const TURBO_DIR = join(CACHE, 'turbo', createHash('sha256').update(ROOT).digest('hex').slice(0, 12));
 
 /** Environment that decides about bytes; the rest of it is passed through. */
 const DECIDING = ['H5Z_COMPILER', 'H5Z_EMSCRIPTEN'];
@@ -113,12 +113,15 @@ export async function copyOutputs(name: string, target: string, folder: string):
   const plan = filter && filterPlans(filter.description).find((one) => one.target === target);
   if (filter === undefined || plan === undefined)
     throw new FarmError(`${name} has no target ${target}. See ./farm matrix.`);
-  for (const output of plan.outputs) await cp(join(filter.dir, output), join(folder, output), { recursive: true });
+  await copyFiles(plan, filter.dir, folder);
+}
+
+async function copyFiles({ outputs }: TargetPlan, from: string, to: string): Promise<void> {
+  for (const output of outputs) await cp(join(from, output), join(to, output), { recursive: true });
 }
 
 interface Summary {
   readonly tasks: readonly {
-    readonly taskId: string;
     readonly task: string;
     readonly cache: { readonly status: string; readonly local?: boolean; readonly remote?: boolean };
   }[];
@@ -158,17 +161,14 @@ export async function turbo(names: readonly string[], targets: readonly string[]
     }),
   );
   const [file] = await readdir(runs);
-  if (file === undefined) throw new FarmError('turbo left no summary of its run; see its lines above.');
+  if (file === undefined)
+    throw new FarmError(`turbo left no summary of its run. Delete ${TURBO_DIR} and run this again.`);
   const summary = JSON.parse(await readFile(join(runs, file), 'utf8')) as Summary;
   const results: TurboTask[] = [];
   for (const { filter, plan, name } of planned) {
     const found = summary.tasks.find(({ task }) => task === name);
-    if (found === undefined) throw new FarmError(`turbo did not run ${name}; see its lines above.`);
-    for (const output of plan.outputs) {
-      const place = join(filter.dir, output);
-      await mkdir(dirname(place), { recursive: true });
-      await cp(join(TURBO_DIR, 'outputs', name, output), place);
-    }
+    if (found === undefined) throw new FarmError(`turbo did not run ${name}. Delete ${TURBO_DIR} and run this again.`);
+    await copyFiles(plan, join(TURBO_DIR, 'outputs', name), filter.dir);
     const { status, local } = found.cache;
     results.push({
       filter: filter.name,

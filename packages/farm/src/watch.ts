@@ -45,7 +45,10 @@ async function newest(registry: Watched['registry'], name: string): Promise<stri
       : [await ensurePip(), ['-m', 'pip', 'index', 'versions', '--disable-pip-version-check', name]];
   const { stdout } = await run(program, args, { cwd: tmpdir() });
   const found = newestIn(registry, stdout);
-  if (found === undefined) throw new FarmError(`${registry} does not say which version of ${name} is the newest.`);
+  if (found === undefined)
+    throw new FarmError(
+      `${registry} does not say which version of ${name} is the newest. Run ${program} ${args.join(' ')} to see what it says.`,
+    );
   return found;
 }
 

@@ -1,7 +1,7 @@
 // ./farm fuzz: filters under libFuzzer, for as long as one likes; ./farm test gives each ten seconds.
 
 import type { Command } from '../command.ts';
-import { readFilters } from '../filters.ts';
+import { selectFilters } from '../filters.ts';
 import { fuzz } from '../fuzz.ts';
 import { FarmError, say, step, table } from '../log.ts';
 import { ensureClang } from '../tools.ts';
@@ -21,10 +21,7 @@ What breaks a rule is kept in out/fuzz/<filter>/, with the command that shows it
   async run(args) {
     const text = args.text('seconds') ?? '60';
     if (!/^[1-9]\d*$/.test(text)) throw new FarmError(`--seconds takes a whole number above 0, not "${text}".`);
-    const all = await readFilters();
-    const unknown = args.positionals.filter((name) => !all.some((filter) => filter.name === name));
-    if (unknown.length > 0) throw new FarmError(`there is no filter ${unknown.join(', ')}. See ./farm matrix.`);
-    const chosen = all.filter(({ name }) => args.positionals.length === 0 || args.positionals.includes(name));
+    const chosen = await selectFilters(args.positionals);
     const compiler = await ensureClang();
     const results: { filter: string; passed: boolean; output: string }[] = [];
     for (const filter of chosen) {
