@@ -2,9 +2,19 @@
 // the golden chunks of filters/, and an HDF5 file that h5wasm writes here.
 
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST_FILTERS } from '../../packages/chunks/dist/index.js';
@@ -13,6 +23,7 @@ import { writeDist } from '../../packages/farm/src/template/index.ts';
 import { canonicalBytes, compression, install, readRaw } from '../../packages/readers/dist/h5wasm.js';
 import { sampleOf } from '../conformance/modes.ts';
 import { builtRegistry } from '../corpus/corpus.ts';
+import { env, need } from '../support/env.ts';
 import { filterFolders, ROOT, runIn } from '../support/packed.ts';
 
 const MAIN = join(ROOT, 'packages/cli/dist/main.js');
@@ -102,7 +113,7 @@ describe('h5z', () => {
   test('teaches itself with --help, for every command', async () => {
     const { status, stdout } = await h5z(all, '--help');
     expect(status).toBe(0);
-    for (const command of ['which', 'inspect', 'digest', 'decode']) {
+    for (const command of ['which', 'inspect', 'digest', 'decode', 'plugin-path']) {
       expect(stdout).toContain(command);
       const help = await h5z(all, command, '--help');
       expect(help.status).toBe(0);
@@ -140,6 +151,46 @@ describe('h5z which', () => {
     const unknown = await h5z(none, 'which', 'no-such-filter');
     expect(unknown.status).toBe(1);
     expect(unknown.stderr).toContain('H5Z_UNKNOWN_FILTER');
+  });
+});
+
+describe('h5z plugin-path', () => {
+  test('lists the folders of the installed native libraries, and none of what libhdf5 has itself', async () => {
+    const { path, plugins, without } = JSON.parse((await h5z(all, 'plugin-path', '--json')).stdout);
+    const folders: string[] = plugins.map((plugin: { folder: string }) => plugin.folder);
+    expect(path).toBe(folders.join(delimiter));
+    for (const folder of folders) expect(readdirSync(folder).filter((name) => name.includes('h5z_'))).toHaveLength(1);
+    const ids = packages.map(({ id }) => id).sort((a, b) => a - b);
+    expect([...plugins, ...without].map(({ id }) => id).sort((a, b) => a - b)).toEqual(ids);
+    for (const { id } of plugins) expect(id).toBeGreaterThanOrEqual(256);
+    for (const { reason } of without) expect(reason).toMatch(/libhdf5|native/);
+    expect((await h5z(all, 'plugin-path')).stdout).toBe(`${path}\n`);
+  });
+
+  test('says what to do where nothing is installed', async () => {
+    const { status, stdout, stderr } = await h5z(none, 'plugin-path', '--shell');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('npm i @h5z/');
+  });
+
+  test.skipIf(!env.h5dump)(env.h5dump ? 'makes h5dump read, by the shell line' : need('h5dump'), async () => {
+    const line = (await h5z(all, 'plugin-path', '--shell')).stdout;
+    const dump = (setup: string) =>
+      runIn(folder, 'sh', ['-c', `${setup}\n"$H5DUMP" -d "/$0" -b LE -o dump.bin "$1"`, dataset, file], {
+        H5DUMP: env.h5dump as string,
+        HDF5_PLUGIN_PATH: '/nonexistent',
+      });
+    // One that h5dump's libhdf5 lacks, not lossy.
+    const { name: dataset, sha256 } = written.find(({ filter }) => filter.id > 255 && !filter.description.lossy) ?? {
+      name: '',
+      sha256: '',
+    };
+    await dump('');
+    expect(
+      digestOf(new Uint8Array(existsSync(join(folder, 'dump.bin')) ? readFileSync(join(folder, 'dump.bin')) : [])),
+    ).not.toBe(sha256);
+    expect((await dump(line)).status).toBe(0);
+    expect(digestOf(readFileSync(join(folder, 'dump.bin')))).toBe(sha256);
   });
 });
 

@@ -11,5 +11,6 @@ export {
   type Via,
 } from './digest.js';
 export { type DatasetFacts, type FilterFacts, type Inspection, inspectFile, type Need } from './inspect.js';
+export { type PluginFolder, type PluginPath, pluginPath } from './plugin-path.js';
 export type { Failure } from './terminal.js';
 export { type WhichAnswer, which, whichAll } from './which.js';

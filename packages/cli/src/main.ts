@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { decodeChunk, readInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
 import { type Inspection, inspectFile } from './inspect.js';
+import { exportLine, pluginPath } from './plugin-path.js';
 import { bytesInWords, complain, failureOf, print, printJson, table } from './terminal.js';
 import { type WhichAnswer, which, whichAll } from './which.js';
 
@@ -31,6 +32,7 @@ Examples:
   h5z which 32015                         what filter 32015 is, and whether it is installed
   h5z digest scan.h5 --via wasm           SHA-256 of every dataset's values, decoded by WebAssembly
   h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
+  eval "$(h5z plugin-path --shell)"       h5py, h5dump, netCDF and others use the installed filters
 
 Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
   );
@@ -158,6 +160,39 @@ Examples:
     if (options.output !== '-' || !options.json) writeOutput(options.output, decoded.data);
     const { data, ...facts } = decoded;
     if (options.json) printJson({ bytes: data.length, ...facts });
+  });
+
+program
+  .command('plugin-path')
+  .description(
+    'Print what to put into HDF5_PLUGIN_PATH for h5py, h5dump, netCDF and others to use the filters installed here.',
+  )
+  .option('--shell', 'print a line for a POSIX shell, which keeps what the variable already holds')
+  .option('--json', 'print JSON: { path, platform, plugins, without }')
+  .addHelpText(
+    'after',
+    `
+The native library of a filter package is an ordinary HDF5 plugin, for reading and writing. A process looks for plugins
+when it first meets a filter; one that is running already does not notice the variable.
+
+Examples:
+  eval "$(h5z plugin-path --shell)" && h5dump -d /entry/data scan.h5
+  HDF5_PLUGIN_PATH=$(h5z plugin-path) python3 reads.py
+  h5z plugin-path --json`,
+  )
+  .action(async (options: { shell?: boolean; json?: boolean }) => {
+    const answer = pluginPath(await installed());
+    if (options.json) {
+      printJson(answer);
+      return;
+    }
+    if (answer.plugins.length === 0) {
+      const reasons = answer.without.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+      throw new H5zError('H5Z_MISSING_FILTER', `no HDF5 plugin is installed here${reasons && ` (${reasons})`}`, {
+        remedy: 'install one in this folder, such as npm i @h5z/zstd',
+      });
+    }
+    print(options.shell ? exportLine(answer.path) : answer.path);
   });
 
 interface DecodeFlags {
