@@ -1,6 +1,25 @@
 // @h5z/core: what every h5z package shares: types, errors, parameters, the WebAssembly loader, pipelines.
 // Imports nothing of the project and nothing of Node; @h5z/core/node has what needs a file system.
 
+export type {
+  BatchOptions,
+  ChunkFile,
+  ChunkInput,
+  ChunkInputs,
+  ChunkOptions,
+  ChunkRange,
+  ChunkRunner,
+  DataInput,
+  DataInputs,
+  DecodedChunk,
+  DecodeIntoOptions,
+  DecodeManyOptions,
+  EncodedChunk,
+  EncodedEach,
+  RunnerOpener,
+  RunnerOptions,
+  StoredChunk,
+} from './batch.js';
 export {
   type ErrorCode,
   FILTER_ERRORS,
@@ -14,6 +33,7 @@ export {
 } from './errors.js';
 export { defineFilter, type FilterAbout, type FilterFiles, type NativeHost, variantOrder } from './filter.js';
 export { checkSha256, sha256, sriOf } from './integrity.js';
+export type { ChunkPlace, Layout, Output } from './layout.js';
 export { parameterString, parseParameterString } from './parameter-string.js';
 export {
   completeOptions,
@@ -24,13 +44,13 @@ export {
   toWords,
 } from './params.js';
 export {
-  type ChunkOptions,
   createPipeline,
-  type EncodedChunk,
   FLAG_OPTIONAL,
+  type HostedPipeline,
   type LoadedStage,
   type Pipeline,
-  type StoredChunk,
+  type PipelineHost,
+  type Step,
 } from './pipeline.js';
 export type * from './types.js';
 export { datasetStruct, loadWasm, readWasm, TYPE_CLASSES, type WasmOptions } from './wasm.js';

@@ -1,7 +1,23 @@
 // A dataset's pipeline at work: stages run first to last when encoding, last to first when decoding. Bit i of a chunk's
 // filter mask says that stage i was skipped when the chunk was written.
 
+import {
+  type BatchOptions,
+  type ChunkInputs,
+  type ChunkOptions,
+  type DataInputs,
+  type DecodedChunk,
+  type DecodeIntoOptions,
+  type DecodeManyOptions,
+  decodeEach,
+  decodeInto,
+  type EncodedChunk,
+  type EncodedEach,
+  encodeEach,
+  type RunnerOpener,
+} from './batch.js';
 import { H5zError, isH5zError } from './errors.js';
+import { openStaged } from './staged.js';
 import type { Codec, PipelineStage } from './types.js';
 
 /** Bit of PipelineStage.flags: a filter that cannot encode a chunk is skipped instead of failing the write. */
@@ -12,22 +28,30 @@ export interface LoadedStage extends PipelineStage {
   readonly codec: Codec;
 }
 
-export interface ChunkOptions {
-  /** Bit i set: stage i was skipped for this chunk. Default 0. */
-  readonly filterMask?: number;
-  /** The chunk's full size in bytes: dims x element size. The result has exactly this size, or decoding fails. */
-  readonly size?: number;
+/** A stage that ran for a chunk, with the most bytes its decoder may give; undefined where nobody said. */
+export interface Step {
+  readonly stage: LoadedStage;
+  /** Its place in the pipeline. */
+  readonly index: number;
+  readonly size: number | undefined;
 }
 
-/** One chunk as it lies in a file. */
-export interface StoredChunk extends ChunkOptions {
-  readonly data: Uint8Array;
+/**
+ * Runs whole pipelines in one go: what all codecs of one `@h5z/native` share as {@link Codec.host}. Sizes, masks and
+ * messages are core's; `steps` come last stage first, as decoding runs them.
+ */
+export interface PipelineHost {
+  prepare(stages: readonly LoadedStage[]): HostedPipeline;
 }
 
-export interface EncodedChunk {
-  readonly data: Uint8Array;
-  /** Stages that were skipped because they are optional and could not encode this chunk. */
-  readonly filterMask: number;
+export interface HostedPipeline {
+  /** As {@link Pipeline.decode}; the result's size is not checked yet. */
+  decode(chunk: Uint8Array, steps: readonly Step[]): Uint8Array;
+  /** Writes at most `out.length` bytes. */
+  decodeInto(chunk: Uint8Array, out: Uint8Array, steps: readonly Step[]): number;
+  encode(data: Uint8Array): EncodedChunk;
+  readonly open: RunnerOpener;
+  allocate(bytes: number): Uint8Array;
 }
 
 /** Decodes and encodes whole chunks of one dataset. Results belong to the caller; arguments are only read. */
@@ -37,9 +61,24 @@ export interface Pipeline {
   decode(chunk: Uint8Array, options?: ChunkOptions): Uint8Array;
   /** Decodes into `out`, whose length is the chunk's full size unless `size` says less. Returns bytes written. */
   decodeInto(chunk: Uint8Array, out: Uint8Array, options?: ChunkOptions): number;
-  /** Decodes many chunks, in the order given. `options` hold for chunks that do not say otherwise. */
-  decodeMany(chunks: Iterable<Uint8Array | StoredChunk>, options?: ChunkOptions): Promise<Uint8Array[]>;
+  /**
+   * Decodes many chunks, several at once, each straight to its place in `into`, clipped at the edges; resolves to `into`.
+   * Chunks need their `offset` and must not overlap. Chunks that lie outside are skipped unread. When the promise settles
+   * nothing is written any more. Errors name the chunk (`details.chunk`, `details.offset`) and the stage; the first in the
+   * order given is the one thrown.
+   */
+  decodeMany<T extends ArrayBufferView>(chunks: ChunkInputs, options: DecodeIntoOptions<T>): Promise<T>;
+  /** Decodes many chunks, in the order given. All results are held at once: `decodeEach` holds a few. */
+  decodeMany(chunks: ChunkInputs, options?: DecodeManyOptions): Promise<Uint8Array[]>;
+  /** Decodes many chunks, in the order given, a few ahead of the loop that takes them (back-pressure). */
+  decodeEach(chunks: ChunkInputs, options?: DecodeManyOptions): AsyncIterableIterator<DecodedChunk>;
   encode(data: Uint8Array): EncodedChunk;
+  /** Encodes many chunks, in the order given. All results are held at once: `encodeEach` holds a few. */
+  encodeMany(chunks: DataInputs, options?: BatchOptions): Promise<EncodedChunk[]>;
+  /** Encodes many chunks, in the order given, a few ahead of the loop that takes them (back-pressure). */
+  encodeEach(chunks: DataInputs, options?: BatchOptions): AsyncIterableIterator<EncodedEach>;
+  /** Zeroed memory of the kind that `decodeMany` fills without a copy. It is the caller's, as any other array. */
+  allocate(bytes: number): Uint8Array;
 }
 
 /** A pipeline of loaded stages, in the order of the dataset's creation property list. */
@@ -47,95 +86,126 @@ export function createPipeline(stages: readonly LoadedStage[]): Pipeline {
   return new StagedPipeline([...stages]);
 }
 
+/** The filters run one after the other in JavaScript's hands, or as one job where one host has them all. */
 class StagedPipeline implements Pipeline {
   readonly stages: readonly LoadedStage[];
+  readonly #hosted: HostedPipeline | undefined;
 
   constructor(stages: readonly LoadedStage[]) {
     this.stages = stages;
+    const host = stages[0]?.codec.host;
+    if (host !== undefined && stages.every(({ codec }) => codec.host === host)) this.#hosted = host.prepare(stages);
   }
 
   decode(chunk: Uint8Array, options: ChunkOptions = {}): Uint8Array {
-    const steps = this.#steps(options);
+    const steps = stepsOf(this.stages, options);
+    if (steps.length === 0) return checkSize(chunk.slice(), options.size);
+    if (this.#hosted !== undefined) return checkSize(this.#hosted.decode(chunk, steps), options.size);
     let data = chunk;
     for (const { stage, index, size } of steps) {
       data = inStage(stage, index, () => stage.codec.decode(data, { cdValues: stage.cdValues, ...sized(size) }));
     }
-    return checkSize(steps.length === 0 ? chunk.slice() : data, options.size);
+    return checkSize(data, options.size);
   }
 
   decodeInto(chunk: Uint8Array, out: Uint8Array, options: ChunkOptions = {}): number {
     const size = Math.min(out.length, options.size ?? out.length);
-    const steps = this.#steps({ ...options, size });
-    const last = steps.pop();
-    let data = chunk;
-    for (const { stage, index, size } of steps) {
-      data = inStage(stage, index, () => stage.codec.decode(data, { cdValues: stage.cdValues, ...sized(size) }));
-    }
+    const steps = stepsOf(this.stages, { ...options, size });
+    const last = steps.at(-1);
     if (last === undefined) {
-      checkSize(data, size);
-      out.set(data);
-      return data.length;
+      checkSize(chunk, size);
+      out.set(chunk);
+      return chunk.length;
     }
-    const { stage, index } = last;
-    const written = inStage(stage, index, () => stage.codec.decodeInto(data, out, { cdValues: stage.cdValues, size }));
+    let written: number;
+    if (this.#hosted !== undefined) {
+      written = this.#hosted.decodeInto(chunk, size < out.length ? out.subarray(0, size) : out, steps);
+    } else {
+      let data = chunk;
+      for (const { stage, index, size: bound } of steps.slice(0, -1)) {
+        data = inStage(stage, index, () => stage.codec.decode(data, { cdValues: stage.cdValues, ...sized(bound) }));
+      }
+      const { stage, index } = last;
+      written = inStage(stage, index, () => stage.codec.decodeInto(data, out, { cdValues: stage.cdValues, size }));
+    }
     if (written !== size) throw wrongSize(written, size);
     return written;
   }
 
-  async decodeMany(chunks: Iterable<Uint8Array | StoredChunk>, options: ChunkOptions = {}): Promise<Uint8Array[]> {
+  decodeMany<T extends ArrayBufferView>(chunks: ChunkInputs, options: DecodeIntoOptions<T>): Promise<T>;
+  decodeMany(chunks: ChunkInputs, options?: DecodeManyOptions): Promise<Uint8Array[]>;
+  async decodeMany<T extends ArrayBufferView>(
+    chunks: ChunkInputs,
+    options: DecodeManyOptions | DecodeIntoOptions<T> = {},
+  ): Promise<T | Uint8Array[]> {
+    if ('into' in options) return decodeInto(this.#open, chunks, options);
     const results: Uint8Array[] = [];
-    for (const chunk of chunks) {
-      const { data: first, ...own } = chunk instanceof Uint8Array ? { data: chunk } : chunk;
-      const merged = { ...options, ...own };
-      let data = first;
-      const steps = this.#steps(merged);
-      for (const { stage, index, size } of steps) {
-        const input = data;
-        data = await inStageAsync(stage, index, () =>
-          stage.codec.decodeAsync(input, { cdValues: stage.cdValues, ...sized(size) }),
-        );
-      }
-      results.push(checkSize(steps.length === 0 ? data.slice() : data, merged.size));
-    }
+    for await (const { data } of this.decodeEach(chunks, options)) results.push(data);
     return results;
   }
 
+  decodeEach(chunks: ChunkInputs, options: DecodeManyOptions = {}): AsyncIterableIterator<DecodedChunk> {
+    return decodeEach(this.#open, chunks, options);
+  }
+
   encode(data: Uint8Array): EncodedChunk {
+    if (this.#hosted !== undefined && this.stages.every(({ codec }) => codec.canEncode))
+      return this.#hosted.encode(data);
     let filterMask = 0;
     let current = data;
     for (const [index, stage] of this.stages.entries()) {
       try {
         current = inStage(stage, index, () => stage.codec.encode(current, { cdValues: stage.cdValues }));
       } catch (error) {
-        if (((stage.flags ?? 0) & FLAG_OPTIONAL) === 0 || !isH5zError(error) || error.code !== 'H5Z_E_NOT_APPLICABLE')
-          throw error;
+        if (!isSkipped(stage, error)) throw error;
         filterMask |= 1 << index;
       }
     }
     return { data: current === data ? data.slice() : current, filterMask: filterMask >>> 0 };
   }
 
-  /** The stages that ran for this chunk, last first, each with the most bytes its decoder may give. */
-  #steps({ filterMask = 0, size }: ChunkOptions): { stage: LoadedStage; index: number; size: number | undefined }[] {
-    if (!Number.isInteger(filterMask) || filterMask < 0 || filterMask > 0xffffffff) {
-      throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, {
-        remedy: 'pass the uint32 that lies with the chunk',
-      });
-    }
-    if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-      throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass the chunk's full size in bytes" });
-    }
-    const steps = [];
-    let bound = size;
-    let before: LoadedStage | undefined;
-    for (const [index, stage] of this.stages.entries()) {
-      if (index < 32 && ((filterMask >>> index) & 1) === 1) continue;
-      if (before !== undefined && bound !== undefined) bound = boundOf(before, bound);
-      steps.push({ stage, index, size: bound });
-      before = stage;
-    }
-    return steps.reverse();
+  async encodeMany(chunks: DataInputs, options: BatchOptions = {}): Promise<EncodedChunk[]> {
+    const results: EncodedChunk[] = [];
+    for await (const { data, filterMask } of this.encodeEach(chunks, options)) results.push({ data, filterMask });
+    return results;
   }
+
+  encodeEach(chunks: DataInputs, options: BatchOptions = {}): AsyncIterableIterator<EncodedEach> {
+    return encodeEach(this.#open, chunks, options);
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return this.#hosted?.allocate(bytes) ?? new Uint8Array(bytes);
+  }
+
+  readonly #open: RunnerOpener = (options) => this.#hosted?.open(options) ?? openStaged(this, options);
+}
+
+/** Whether encoding goes on without this stage. */
+export function isSkipped(stage: LoadedStage, error: unknown): boolean {
+  return ((stage.flags ?? 0) & FLAG_OPTIONAL) !== 0 && isH5zError(error) && error.code === 'H5Z_E_NOT_APPLICABLE';
+}
+
+/** The stages that ran for this chunk, last first, each with the most bytes its decoder may give. */
+export function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: ChunkOptions): Step[] {
+  if (!Number.isInteger(filterMask) || filterMask < 0 || filterMask > 0xffffffff) {
+    throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, {
+      remedy: 'pass the uint32 that lies with the chunk',
+    });
+  }
+  if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
+    throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass the chunk's full size in bytes" });
+  }
+  const steps: Step[] = [];
+  let bound = size;
+  let before: LoadedStage | undefined;
+  for (const [index, stage] of stages.entries()) {
+    if (index < 32 && ((filterMask >>> index) & 1) === 1) continue;
+    if (before !== undefined && bound !== undefined) bound = boundOf(before, bound);
+    steps.push({ stage, index, size: bound });
+    before = stage;
+  }
+  return steps.reverse();
 }
 
 /**
@@ -152,11 +222,11 @@ function boundOf(stage: LoadedStage, size: number): number {
   }
 }
 
-function sized(size: number | undefined): { size?: number } {
+export function sized(size: number | undefined): { size?: number } {
   return size === undefined ? {} : { size };
 }
 
-function checkSize(data: Uint8Array, size: number | undefined): Uint8Array {
+export function checkSize(data: Uint8Array, size: number | undefined): Uint8Array {
   if (size !== undefined && data.length !== size) throw wrongSize(data.length, size);
   return data;
 }
@@ -168,7 +238,7 @@ function wrongSize(actual: number, expected: number): H5zError {
   });
 }
 
-function inStage<T>(stage: LoadedStage, index: number, work: () => T): T {
+export function inStage<T>(stage: LoadedStage, index: number, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -176,7 +246,7 @@ function inStage<T>(stage: LoadedStage, index: number, work: () => T): T {
   }
 }
 
-async function inStageAsync<T>(stage: LoadedStage, index: number, work: () => Promise<T>): Promise<T> {
+export async function inStageAsync<T>(stage: LoadedStage, index: number, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -185,7 +255,7 @@ async function inStageAsync<T>(stage: LoadedStage, index: number, work: () => Pr
 }
 
 /** The same error with the stage's place among its details. */
-function withStage(error: unknown, stage: LoadedStage, index: number): unknown {
+export function withStage(error: unknown, stage: LoadedStage, index: number): unknown {
   if (isH5zError(error)) Object.assign(error, { details: { ...error.details, stage: index, id: stage.id } });
   return error;
 }

@@ -2,6 +2,7 @@
 // Nothing here does anything; core imports nothing of the project.
 
 import type { FilterDescription, Manifest } from './generated/schema.js';
+import type { PipelineHost } from './pipeline.js';
 
 /** Which built form of a filter decodes. `host` is libhdf5's own built-in, never ours. */
 export type Variant = 'native' | 'wasm' | 'h5wasm' | 'host';
@@ -102,6 +103,8 @@ export interface Codec {
   /** Off the calling thread where the variant can (native); elsewhere the same work in a resolved promise. */
   decodeAsync(chunk: Uint8Array, options?: DecodeOptions): Promise<Uint8Array>;
   encodeAsync(data: Uint8Array, options?: EncodeOptions): Promise<Uint8Array>;
+  /** Runs pipelines whose codecs all have the same one as single jobs. Absent: their stages run one after the other. */
+  readonly host?: PipelineHost;
 }
 
 /** WASM handed in by the caller: bytes, a compiled module, a URL, or a fetch Response. */

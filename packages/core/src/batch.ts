@@ -1,0 +1,321 @@
+// Many chunks at work: takes them from any source, keeps as many under way as the runner has use for, gives results and
+// errors in the order of the chunks, and stops when told. The same for every variant: only the runner differs.
+
+import { H5zError, isH5zError } from './errors.js';
+import { type ChunkPlace, type Layout, type Output, Placer } from './layout.js';
+
+export interface ChunkOptions {
+  /** Bit i set: stage i was skipped for this chunk. Default 0. */
+  readonly filterMask?: number;
+  /** The chunk's full size in bytes: dims x element size. The result has exactly this size, or decoding fails. */
+  readonly size?: number;
+}
+
+/** One chunk as it lies in a file. */
+export interface StoredChunk extends ChunkOptions {
+  readonly data: Uint8Array;
+  /** The chunk's first element in the dataset, in elements, slowest dimension first. Needed with `into`. */
+  readonly offset?: readonly number[];
+}
+
+/** A file that chunks are read from as they are needed. */
+export interface ChunkFile {
+  /** Absolute path. Where it is given, native code reads the file itself, off the JavaScript thread. */
+  readonly path?: string;
+  /** `length` bytes from byte `address`, all of them or an error. Used where no path is given or nothing native reads. */
+  read(address: number, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A chunk that nobody has read yet: `length` bytes from byte `address` of a file. */
+export interface ChunkRange extends ChunkOptions {
+  readonly file: ChunkFile;
+  readonly address: number;
+  readonly length: number;
+  readonly offset?: readonly number[];
+}
+
+export type ChunkInput = Uint8Array | StoredChunk | ChunkRange;
+
+/** Chunks to decode. An async iterable is asked for the next one only when there is room for it. */
+export type ChunkInputs = Iterable<ChunkInput> | AsyncIterable<ChunkInput>;
+
+/** Chunks to encode. */
+export type DataInput = Uint8Array | { readonly data: Uint8Array; readonly offset?: readonly number[] };
+export type DataInputs = Iterable<DataInput> | AsyncIterable<DataInput>;
+
+export interface BatchOptions {
+  /** Most chunks worked on at once. Default: what the variant has threads for (see `setThreads`). 1 means 1. */
+  readonly threads?: number;
+  /** Stops the batch: it rejects with the signal's reason after the chunks under way have ended. */
+  readonly signal?: AbortSignal;
+  /** Called in the order of the chunks, after each. */
+  readonly onChunk?: (done: number) => void;
+}
+
+/** `filterMask` and `size` hold for chunks that do not say otherwise. */
+export interface DecodeManyOptions extends ChunkOptions, BatchOptions {}
+
+export interface DecodeIntoOptions<T extends ArrayBufferView> extends DecodeManyOptions {
+  /** The output, C order. What no chunk covers is left as it is: fill it first. Plain or shared memory. */
+  readonly into: T;
+  readonly layout: Layout;
+}
+
+/** A decoded chunk, its place in the order given and, where that was told, in the dataset. */
+export interface DecodedChunk {
+  readonly index: number;
+  readonly offset?: readonly number[];
+  readonly data: Uint8Array;
+}
+
+export interface EncodedChunk {
+  readonly data: Uint8Array;
+  /** Stages that were skipped because they are optional and could not encode this chunk. */
+  readonly filterMask: number;
+}
+
+export interface EncodedEach extends EncodedChunk {
+  readonly index: number;
+  readonly offset?: readonly number[];
+}
+
+/** Works on single chunks, several at once. Promises settle only when nothing is read or written any more. */
+export interface ChunkRunner {
+  /** How many chunks are worth having under way. */
+  readonly width: number;
+  decode(chunk: StoredChunk | ChunkRange): Promise<Uint8Array>;
+  /** Decodes into the batch's output. */
+  scatter(chunk: StoredChunk | ChunkRange, place: ChunkPlace): Promise<void>;
+  encode(data: Uint8Array): Promise<EncodedChunk>;
+  close(): void;
+}
+
+/** What a batch needs of a runner. */
+export interface RunnerOptions {
+  readonly threads: number | undefined;
+  readonly output?: Output;
+}
+
+export type RunnerOpener = (options: RunnerOptions) => ChunkRunner | Promise<ChunkRunner>;
+
+/** Decodes into `options.into`; resolves to it. */
+export async function decodeInto<T extends ArrayBufferView>(
+  open: RunnerOpener,
+  chunks: ChunkInputs,
+  options: DecodeIntoOptions<T>,
+): Promise<T> {
+  const placer = new Placer(options.layout, options.into);
+  if (options.size !== undefined && options.size !== placer.size) {
+    throw new H5zError('H5Z_PARAMETER', `size is ${options.size}, and the layout's chunks have ${placer.size} bytes`, {
+      remedy: 'leave out size where there is a layout',
+    });
+  }
+  const runner = await open({ threads: threadsOf(options), output: placer });
+  const work = async (input: ChunkInput) => {
+    const chunk = { filterMask: options.filterMask ?? 0, ...asChunk(input), size: placer.size };
+    const place = placer.place(chunk.offset);
+    if (place !== undefined) await runner.scatter(chunk, place);
+  };
+  for await (const _ of inOrder(runner, chunks, options, work)) {
+    // `work` has put it in its place.
+  }
+  return options.into;
+}
+
+/** Decodes one after the other, a few ahead of whoever takes them. */
+export async function* decodeEach(
+  open: RunnerOpener,
+  chunks: ChunkInputs,
+  options: DecodeManyOptions,
+): AsyncGenerator<DecodedChunk, void, undefined> {
+  const runner = await open({ threads: threadsOf(options) });
+  let index = 0;
+  yield* inOrder(runner, chunks, options, async (input) => {
+    const chunk = { ...chunkOptions(options), ...asChunk(input) };
+    return { index: index++, ...offsetOf(chunk), data: await runner.decode(chunk) };
+  });
+}
+
+export async function* encodeEach(
+  open: RunnerOpener,
+  chunks: DataInputs,
+  options: BatchOptions,
+): AsyncGenerator<EncodedEach, void, undefined> {
+  const runner = await open({ threads: threadsOf(options) });
+  let index = 0;
+  yield* inOrder(runner, chunks, options, async (input) => {
+    const chunk = input instanceof Uint8Array ? { data: input } : input;
+    return { index: index++, ...offsetOf(chunk), ...(await runner.encode(chunk.data)) };
+  });
+}
+
+function chunkOptions({ filterMask, size }: ChunkOptions): ChunkOptions {
+  return { ...(filterMask === undefined ? {} : { filterMask }), ...(size === undefined ? {} : { size }) };
+}
+
+function asChunk(input: ChunkInput): StoredChunk | ChunkRange {
+  return input instanceof Uint8Array ? { data: input } : input;
+}
+
+function offsetOf(chunk: { readonly offset?: readonly number[] }): { offset?: readonly number[] } {
+  return chunk.offset === undefined ? {} : { offset: chunk.offset };
+}
+
+function threadsOf({ threads }: BatchOptions): number | undefined {
+  if (threads === undefined || (Number.isSafeInteger(threads) && threads >= 1)) return threads;
+  throw new H5zError('H5Z_PARAMETER', `threads is ${threads}`, { remedy: 'pass a whole number, at least 1' });
+}
+
+interface UnderWay<Out> {
+  readonly index: number;
+  readonly offset: readonly number[] | undefined;
+  readonly result: Promise<Out>;
+}
+
+/**
+ * Results of `work` in order. At most `runner.width` chunks are started and not taken. Whatever ends it (an error, the
+ * signal, the taker), no chunk is started any more and those under way are waited for. All chunks before one that
+ * failed have been started, so that the error thrown is that of the first chunk, whatever the threads did.
+ */
+async function* inOrder<In, Out>(
+  runner: ChunkRunner,
+  chunks: Iterable<In> | AsyncIterable<In>,
+  options: BatchOptions,
+  work: (input: In) => Promise<Out>,
+): AsyncGenerator<Out, void, undefined> {
+  const { signal, onChunk } = options;
+  const underWay: UnderWay<Out>[] = [];
+  let wake: (() => void) | undefined;
+  const onAbort = () => wake?.();
+  signal?.addEventListener('abort', onAbort);
+  let source: Source<In> | undefined;
+  let started = 0;
+  let done = 0;
+  let ended = false;
+  let failed: { readonly error: unknown } | undefined;
+  const start = (input: In) => {
+    const offset = (input as { offset?: readonly number[] } | null)?.offset;
+    const result = work(input);
+    result.catch(() => undefined); // it is thrown when its turn comes
+    underWay.push({ index: started++, offset, result });
+  };
+  try {
+    signal?.throwIfAborted();
+    source = new Source(chunks);
+    for (;;) {
+      while (!ended && underWay.length < runner.width) {
+        const next = source.next();
+        if (next instanceof Promise) {
+          // Whatever comes first: the next chunk, the result that is waited for, or the signal.
+          const first = underWay[0]?.result;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            const go = () => resolve();
+            next.then(go, go);
+            first?.then(go, go);
+          });
+          wake = undefined;
+          signal?.throwIfAborted();
+          const settled = source.settled();
+          if (settled === undefined) {
+            if (first !== undefined) break;
+          } else if ('error' in settled) {
+            failed = settled;
+            ended = true;
+          } else if (settled.result.done) ended = true;
+          else start(settled.result.value);
+        } else if ('error' in next) {
+          failed = next;
+          ended = true;
+        } else if (next.result.done) ended = true;
+        else start(next.result.value);
+      }
+      const head = underWay[0];
+      if (head === undefined) {
+        if (failed !== undefined) throw failed.error; // after the errors of the chunks before it
+        return;
+      }
+      const result = await finish(head);
+      underWay.shift();
+      signal?.throwIfAborted();
+      onChunk?.(++done);
+      yield result;
+      signal?.throwIfAborted();
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    await Promise.allSettled(underWay.map(({ result }) => result));
+    if (!ended) source?.stop();
+    runner.close();
+  }
+}
+
+async function finish<Out>({ index, offset, result }: UnderWay<Out>): Promise<Out> {
+  try {
+    return await result;
+  } catch (error) {
+    throw inChunk(error, index, offset);
+  }
+}
+
+/** The same error with the chunk named in its message and its details. */
+function inChunk(error: unknown, index: number, offset: readonly number[] | undefined): unknown {
+  if (!isH5zError(error)) return error;
+  const message = `chunk ${index}${offset === undefined ? '' : ` at ${offset.join(',')}`}: ${error.message}`;
+  const stack = error.stack?.replace(error.message, () => message);
+  const details = { ...error.details, chunk: index, ...(offset === undefined ? {} : { offset }) };
+  return Object.assign(error, { message, details, ...(stack === undefined ? {} : { stack }) });
+}
+
+/** What a source answered. */
+type Answer<In> = { readonly result: IteratorResult<In> } | { readonly error: unknown };
+
+/** A sync or async iterable, asked for one item at a time; what was asked for and has not come is asked for once. */
+class Source<In> {
+  readonly #sync: Iterator<In> | undefined;
+  readonly #async: AsyncIterator<In> | undefined;
+  #asked: Promise<void> | undefined;
+  #answer: Answer<In> | undefined;
+
+  constructor(chunks: Iterable<In> | AsyncIterable<In>) {
+    if (Symbol.asyncIterator in chunks) this.#async = chunks[Symbol.asyncIterator]();
+    else this.#sync = chunks[Symbol.iterator]();
+  }
+
+  /** An answer, or a promise that resolves when `settled` has it. */
+  next(): Answer<In> | Promise<void> {
+    if (this.#sync) {
+      try {
+        return { result: this.#sync.next() };
+      } catch (error) {
+        return { error };
+      }
+    }
+    this.#asked ??= this.#ask();
+    return this.#asked;
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#answer = { result: await (this.#async as AsyncIterator<In>).next() };
+    } catch (error) {
+      this.#answer = { error };
+    }
+  }
+
+  /** What came of the last `next`; undefined as long as nothing has. */
+  settled(): Answer<In> | undefined {
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      this.#asked = undefined;
+    }
+    return answer;
+  }
+
+  /** Tells the source that nobody comes back. Not waited for: it may be stuck, which may be why. */
+  stop(): void {
+    this.#sync?.return?.();
+    this.#async?.return?.()?.catch(() => undefined);
+  }
+}
