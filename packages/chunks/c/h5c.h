@@ -5,6 +5,11 @@
 
 #include "hdf5.h"
 
+#include "H5FDdevelop.h"
+
+/* The module's file driver. */
+extern const H5FD_class_t h5c_driver;
+
 /* Bytes in the file that this module instance reads. */
 extern double h5c_file_size;
 

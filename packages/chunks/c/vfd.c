@@ -2,8 +2,7 @@
  *
  * HDF5 asks a virtual file driver for "size bytes at addr"; ours passes the question to the imported function
  * h5z_read, so that Node answers from a file descriptor, a browser from bytes in memory, and no file system is
- * involved. It takes the place of the driver called "sec2" (POSIX files), which is HDF5's default; the other
- * built-in drivers are left out of the build, and the stubs below let the library start without them.
+ * involved. drivers.c puts it in the place of the default driver.
  *
  * One module instance reads one file: its size is set by h5c_open before HDF5 opens it.
  */
@@ -17,14 +16,7 @@
 #include "H5Iprivate.h"
 #include "H5VLprivate.h"
 
-#include "H5FDcore.h"
-#include "H5FDfamily.h"
-#include "H5FDlog.h"
-#include "H5FDmulti.h"
-#include "H5FDonion.h"
 #include "H5FDsec2.h"
-#include "H5FDsplitter.h"
-#include "H5FDstdio.h"
 
 #include "h5c.h"
 
@@ -95,7 +87,7 @@ static herr_t host_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr
   return FAIL;
 }
 
-static const H5FD_class_t host_class = {.version = H5FD_CLASS_VERSION,
+const H5FD_class_t h5c_driver = {.version = H5FD_CLASS_VERSION,
                                         .value = H5FD_SEC2_VALUE,
                                         .name = "host",
                                         .maxaddr = MAX_ADDRESS,
@@ -110,44 +102,3 @@ static const H5FD_class_t host_class = {.version = H5FD_CLASS_VERSION,
                                         .read = host_read,
                                         .write = host_write,
                                         .fl_map = H5FD_FLMAP_DICHOTOMY};
-
-hid_t H5FD_SEC2_id_g = H5I_INVALID_HID;
-
-herr_t H5FD__sec2_register(void) {
-  if (H5I_VFL != H5I_get_type(H5FD_SEC2_id_g)) H5FD_SEC2_id_g = H5FD_register(&host_class, sizeof host_class, false);
-  return H5FD_SEC2_id_g < 0 ? FAIL : SUCCEED;
-}
-
-herr_t H5FD__sec2_unregister(void) {
-  H5FD_SEC2_id_g = H5I_INVALID_HID;
-  return SUCCEED;
-}
-
-/* A driver that is not in the build: nothing to register, no ID. */
-#define ABSENT(lower, UPPER)                                 \
-  hid_t H5FD_##UPPER##_id_g = H5I_INVALID_HID;               \
-  herr_t H5FD__##lower##_register(void) { return SUCCEED; }  \
-  herr_t H5FD__##lower##_unregister(void) { return SUCCEED; }
-ABSENT(core, CORE)
-ABSENT(family, FAMILY)
-ABSENT(log, LOG)
-ABSENT(multi, MULTI)
-ABSENT(onion, ONION)
-ABSENT(splitter, SPLITTER)
-ABSENT(stdio, STDIO)
-
-/* Called when a property list or a superblock names such a driver: refuse. */
-herr_t H5Pset_fapl_family(hid_t fapl, hsize_t size, hid_t member) {
-  (void)fapl, (void)size, (void)member;
-  return FAIL;
-}
-herr_t H5Pset_fapl_multi(hid_t fapl, const H5FD_mem_t *map, const hid_t *fapls, const char *const *names,
-                         const haddr_t *addresses, hbool_t relax) {
-  (void)fapl, (void)map, (void)fapls, (void)names, (void)addresses, (void)relax;
-  return FAIL;
-}
-
-/* The sample connector that passes calls through is not in the build either. */
-H5VL_connector_t *H5VL_PASSTHRU_conn_g = NULL;
-herr_t H5VL__passthru_register(void) { return SUCCEED; }
-herr_t H5VL__passthru_unregister(void) { return SUCCEED; }
