@@ -201,7 +201,8 @@ export class Dataset {
   readonly byteLength: number;
   /** Bytes of one whole chunk before filters; 0 when not chunked. */
   readonly chunkBytes: number;
-  readonly #address: number;
+  /** @internal Of its object header. */
+  readonly address: number;
   #chunks: readonly Chunk[] | undefined;
 
   /** @internal */
@@ -214,7 +215,7 @@ export class Dataset {
     if (raw.storageSize === 0) delete (raw as { address?: number }).address;
     this.file = file;
     this.path = path;
-    this.#address = address;
+    this.address = address;
     this.info = { ...raw, fill: value === undefined ? fill : { ...fill, value: fromHex(value) } };
     this.elements = raw.space === 'null' ? 0 : raw.shape.reduce((product, n) => product * n, 1);
     this.byteLength = this.elements * raw.type.size;
@@ -249,7 +250,7 @@ export class Dataset {
       throw this.error('H5Z_E_UNSUPPORTED', `its data lie in ${where}`, 'read those directly');
     }
     if (layout === 'compact') {
-      const bytes = this.#ask(() => this.file.hdf5.compact(this.#address));
+      const bytes = this.#ask(() => this.file.hdf5.compact(this.address));
       if (bytes.length < from + length) {
         const problem = `its compact data are ${bytes.length} bytes, not ${this.byteLength}`;
         throw this.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
@@ -282,7 +283,7 @@ export class Dataset {
 
   #readIndex(): Chunk[] {
     const rank = this.info.shape.length;
-    const numbers = this.#ask(() => this.file.hdf5.chunks(this.#address));
+    const numbers = this.#ask(() => this.file.hdf5.chunks(this.address));
     const chunks: Chunk[] = [];
     for (let at = 0; at + rank + 3 <= numbers.length; at += rank + 3) {
       const [address = 0, size = 0, filterMask = 0] = numbers.subarray(at + rank, at + rank + 3);

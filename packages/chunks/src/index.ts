@@ -9,5 +9,15 @@ export { type Dataset, type H5File, MAX_CHUNK_BYTES, type OpenOptions, open, typ
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { WasmInput } from './module.js';
 export { loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
+export {
+  type ChosenStage,
+  type Codecs,
+  type Repacked,
+  type RepackOptions,
+  type RepackProgress,
+  type RepackReport,
+  repack,
+} from './repack.js';
 export { bytesSource, fileSource, type Source } from './source.js';
 export type * from './types.js';
+export { type ChunkToWrite, type WriteOptions, type Written, writeChunks } from './write.js';

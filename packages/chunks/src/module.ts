@@ -31,15 +31,16 @@ let shared: Promise<WebAssembly.Module> | undefined;
 
 /** The compiled module: from `input`, or from the file beside this package, once. */
 export function loadModule(input?: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
-  if (input !== undefined) return compile(input);
-  shared ??= compile(new URL('../wasm/h5c.wasm', import.meta.url));
+  if (input !== undefined) return compileModule(input);
+  shared ??= compileModule(new URL('../wasm/h5c.wasm', import.meta.url));
   shared.catch(() => {
     shared = undefined;
   });
   return shared;
 }
 
-async function compile(input: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
+/** Compiles a module of this package. */
+export async function compileModule(input: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
   try {
     let given = await input;
     if (given instanceof WebAssembly.Module) return given;
@@ -53,7 +54,7 @@ async function compile(input: WasmInput | Promise<WasmInput>): Promise<WebAssemb
     }
     return await WebAssembly.compile(given as Uint8Array<ArrayBuffer>);
   } catch (cause) {
-    throw new H5zError('H5Z_WASM_LOAD', `h5c.wasm of @h5z/chunks could not be loaded (${messageOf(cause)})`, { cause });
+    throw new H5zError('H5Z_WASM_LOAD', `a module of @h5z/chunks could not be loaded (${messageOf(cause)})`, { cause });
   }
 }
 
