@@ -1,6 +1,7 @@
 // The h5z command as people and scripts meet it: output, exit status, help, and errors that say what to do. The files are
 // the golden chunks of filters/, and an HDF5 file that h5wasm writes here.
 
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -18,6 +19,7 @@ import { delimiter, join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST_FILTERS } from '../../packages/chunks/dist/index.js';
+import { stagesOf } from '../../packages/cli/dist/index.js';
 import { describeRange, type FilterPackage, parseParameterString } from '../../packages/core/dist/index.js';
 import { writeDist } from '../../packages/farm/src/template/index.ts';
 import { canonicalBytes, compression, install, readRaw } from '../../packages/readers/dist/h5wasm.js';
@@ -113,7 +115,7 @@ describe('h5z', () => {
   test('teaches itself with --help, for every command', async () => {
     const { status, stdout } = await h5z(all, '--help');
     expect(status).toBe(0);
-    for (const command of ['which', 'inspect', 'digest', 'decode', 'plugin-path']) {
+    for (const command of ['which', 'inspect', 'digest', 'decode', 'repack', 'plugin-path']) {
       expect(stdout).toContain(command);
       const help = await h5z(all, command, '--help');
       expect(help.status).toBe(0);
@@ -151,6 +153,70 @@ describe('h5z which', () => {
     const unknown = await h5z(none, 'which', 'no-such-filter');
     expect(unknown.status).toBe(1);
     expect(unknown.stderr).toContain('H5Z_UNKNOWN_FILTER');
+  });
+});
+
+describe('h5z repack', () => {
+  const rows = async (path: string) =>
+    (JSON.parse((await h5z(all, 'digest', path, '--json')).stdout) as { dataset: string; sha256: string }[])
+      .map(({ dataset, sha256 }) => `${dataset} ${sha256}`)
+      .sort();
+  test('rewrites every chunked dataset and keeps the values', { timeout: 60_000 }, async () => {
+    const out = join(folder, 'repacked.h5');
+    const filter = packages.find(({ id, description }) => id > 255 && !description.lossy) as FilterPackage;
+    const words = `${filter.canonicalName},shuffle`;
+    const dry = await h5z(all, 'repack', file, out, '--filter', words, '--dry-run');
+    expect([dry.status, existsSync(out)]).toEqual([0, false]);
+    expect(dry.stdout).toMatch(/deflated.*would be changed/);
+    const { status, stdout } = await h5z(all, 'repack', file, out, '--filter', words, '--json');
+    expect(status).toBe(0);
+    for (const { dataset, changed, reason, verified } of JSON.parse(stdout).datasets) {
+      expect(changed || reason.length > 0, dataset).toBe(true);
+      expect(verified).toBe(changed ? 'equal' : undefined);
+    }
+    expect(await rows(out)).toEqual(await rows(file));
+    const { datasets } = JSON.parse((await h5z(all, 'inspect', out, '--json')).stdout);
+    const deflated = datasets.find(({ path }: { path: string }) => path === '/deflated');
+    expect(deflated.filters.map(({ id }: { id: number }) => id)).toEqual([2, filter.id]);
+
+    const again = await h5z(all, 'repack', file, out, '--filter', words);
+    expect(again.stderr).toContain('exists');
+    const one = ['--dataset', '/plain', '--chunk', '77', '--via', 'wasm', '--threads', '2', '--force'];
+    expect((await h5z(all, 'repack', file, out, '--filter', 'deflate:level=1', ...one)).stderr).toBe('');
+    expect(await rows(out)).toEqual(await rows(file));
+  });
+
+  test('takes parameters in words and says what is wrong with them', async () => {
+    const registry = await builtRegistry();
+    for (const { canonicalName, description } of packages) {
+      for (const parameter of description.parameters) {
+        if (parameter.type !== 'enum' || parameter.default === undefined) continue;
+        const words = `${canonicalName}:${parameter.name}=${parameter.default}`;
+        try {
+          expect(stagesOf([words], registry)).toHaveLength(1);
+        } catch (error) {
+          // This choice asks for another parameter.
+          expect((error as { code: string }).code).toBe('H5Z_PARAMETER');
+        }
+      }
+    }
+    expect(stagesOf(['deflate:level=9,shuffle', 'fletcher32'], registry).map(({ id }) => id)).toEqual([2, 1, 3]);
+    expect(stagesOf(['none'], registry)).toEqual([]);
+    for (const words of ['level=3', 'deflate:speed=3', 'no-such-filter', 'shuffle:size=3'])
+      expect((await h5z(all, 'repack', file, 'never.h5', '--filter', words)).status, words).toBe(1);
+    const { stderr } = await h5z(none, 'repack', file, 'never.h5', '--filter', '32015');
+    expect(stderr).toContain('npm i');
+  });
+
+  test('interrupted, it leaves nothing', async () => {
+    const out = join(folder, 'interrupted.h5');
+    const child = spawn(process.execPath, [MAIN, 'repack', file, out, '--filter', 'shuffle'], { cwd: all });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    child.kill('SIGINT');
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(readdirSync(folder).filter((name) => name.startsWith('interrupted'))).toEqual(
+      code === 0 ? ['interrupted.h5'] : [],
+    );
   });
 });
 

@@ -48,7 +48,7 @@ export interface RepackOptions {
   /** Another chunk shape, for datasets of that rank. Default: as they are; datasets without chunks stay so. */
   readonly chunk?: readonly number[];
   readonly load?: LoadOptions;
-  /** Chunks at work at once. Default 4. */
+  /** Chunks at work at once. Default: as many as the machine has cores. */
   readonly threads?: number;
   /** Replace `output` when it exists. Default: that is H5Z_FILE. */
   readonly overwrite?: boolean;
@@ -293,69 +293,56 @@ interface Encoded {
   readonly bytes: number;
 }
 
-/** The chunks of a job as they are to be stored, in order, `threads` of them at work. */
+/** The chunks of a job as they are to be stored, several at work. */
 async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encoded> {
   const { createHash } = process.getBuiltinModule('node:crypto');
   const { dataset } = job;
-  const work = async (offset: readonly number[], values: () => Promise<Uint8Array>): Promise<Encoded> => {
-    const data = await values();
-    if (options.verify !== false) {
-      job.digests.set(offset.join(), job.lossy ? '' : createHash('sha256').update(data).digest('hex'));
-    }
-    return { offset, ...(await encodeChunk(job.target, data)), bytes: data.length };
-  };
+  const size = chunkBytes(job);
+  const batch = batchOptions(options);
   const isRaw = (offset: readonly number[]) =>
     dataset.info.rawEdgeChunks === true &&
     offset.some((at, i) => at + (job.chunk[i] ?? 0) > (dataset.info.shape[i] ?? 0));
-  // Promises in boxes, which `for await` does not open.
-  async function* begun(): AsyncGenerator<{ promise: Promise<Encoded> }> {
-    if (!job.sameChunks) {
-      for await (const { offset, data } of cutAnew(dataset, job.source, job.chunk)) {
-        const raw = { offset, filterMask: 0, data, bytes: data.length };
-        yield { promise: isRaw(offset) ? Promise.resolve(raw) : work(offset, async () => data) };
-      }
-      return;
-    }
+  const raw: Encoded[] = [];
+  const isSet = ({ offset, data }: { readonly offset: readonly number[]; readonly data: Uint8Array }) => {
+    if (isRaw(offset)) raw.push({ offset, filterMask: 0, data, bytes: data.length });
+    return isRaw(offset);
+  };
+  function* stored() {
     for (const chunk of dataset.chunks) {
-      const { offset, filterMask } = chunk;
-      const data = dataset.readChunk(chunk);
-      const values = async () => {
-        const [values] = await job.source.decodeMany([{ data, filterMask, size: dataset.chunkBytes }]);
-        return values as Uint8Array;
-      };
-      const raw = { offset, filterMask: 0, data, bytes: data.length };
-      yield { promise: isRaw(offset) ? Promise.resolve(raw) : work(offset, values) };
+      const next = { data: dataset.readChunk(chunk), offset: chunk.offset, filterMask: chunk.filterMask, size };
+      if (!isSet(next)) yield next;
     }
   }
-  const queue: Promise<Encoded>[] = [];
-  try {
-    for await (const next of begun()) {
-      options.signal?.throwIfAborted();
-      queue.push(next.promise);
-      next.promise.catch(() => {}); // told when its turn comes
-      if (queue.length >= (options.threads ?? 4)) yield await (queue.shift() as Promise<Encoded>);
+  async function* decoded() {
+    if (job.sameChunks) {
+      for await (const { data, offset = [] } of job.source.decodeEach(stored(), batch)) yield { data, offset };
+    } else for await (const next of cutAnew(dataset, job.source, job.chunk)) if (!isSet(next)) yield next;
+  }
+  async function* noted() {
+    for await (const next of decoded()) {
+      if (options.verify !== false)
+        job.digests.set(next.offset.join(), job.lossy ? '' : createHash('sha256').update(next.data).digest('hex'));
+      yield next;
     }
-    while (queue.length > 0) yield await (queue.shift() as Promise<Encoded>);
+  }
+  try {
+    for await (const { offset = [], data, filterMask } of job.target.encodeEach(noted(), batch)) {
+      yield { offset, filterMask, data, bytes: size };
+    }
+    yield* raw;
   } catch (error) {
     throw isH5zError(error) ? dataset.explain(error) : error;
   }
 }
 
-/** `Pipeline.encode`, off this thread where a codec can. */
-async function encodeChunk({ stages }: Pipeline, data: Uint8Array): Promise<{ data: Uint8Array; filterMask: number }> {
-  let filterMask = 0;
-  let current = data;
-  for (const [i, { codec, cdValues }] of stages.entries()) {
-    try {
-      current = await codec.encodeAsync(current, { cdValues });
-    } catch (error) {
-      // Every stage here is optional.
-      if (!isH5zError(error) || error.code !== 'H5Z_E_NOT_APPLICABLE') throw error;
-      filterMask |= 1 << i;
-    }
-  }
-  return { data: current, filterMask: filterMask >>> 0 };
-}
+const batchOptions = ({ threads, signal }: RepackOptions) => ({
+  ...(threads === undefined ? {} : { threads }),
+  ...(signal === undefined ? {} : { signal }),
+});
+
+/** The bytes of one whole new chunk. */
+const chunkBytes = ({ dataset, chunk }: Job): number =>
+  chunk.reduce((product, n) => product * n, dataset.info.type.size);
 
 /** A dataset's values in chunks of another shape; what sticks out of the dataset is the fill value, or zero. */
 async function* cutAnew(
@@ -433,26 +420,18 @@ async function verify(path: string, jobs: readonly Job[], options: RepackOptions
       const dataset = file.dataset(job.dataset.path);
       const wrong = (what: string) => dataset.error('H5Z_E_INTERNAL', what, 'nothing was written: report this');
       const expected = new Map(job.digests);
-      for (let from = 0; from < dataset.chunks.length; from += 16) {
-        options.signal?.throwIfAborted();
-        const batch = dataset.chunks.slice(from, from + 16).filter(({ offset }) => expected.has(offset.join()));
-        await Promise.all(
-          batch.map(async (chunk) => {
-            const place = chunk.offset.join();
-            const stored = { data: dataset.readChunk(chunk), filterMask: chunk.filterMask, size: dataset.chunkBytes };
-            const [data] = await job.target.decodeMany([stored]);
-            const digest = expected.get(place);
-            expected.delete(place);
-            if (
-              digest &&
-              digest !==
-                createHash('sha256')
-                  .update(data as Uint8Array)
-                  .digest('hex')
-            )
-              throw wrong(`chunk ${place} reads back as other values`);
-          }),
-        );
+      const size = chunkBytes(job);
+      const chunks = function* () {
+        for (const chunk of dataset.chunks) {
+          const { offset, filterMask } = chunk;
+          if (expected.has(offset.join())) yield { data: dataset.readChunk(chunk), offset, filterMask, size };
+        }
+      };
+      for await (const { offset = [], data } of job.target.decodeEach(chunks(), batchOptions(options))) {
+        const digest = expected.get(offset.join());
+        expected.delete(offset.join());
+        if (digest && digest !== createHash('sha256').update(data).digest('hex'))
+          throw wrong(`chunk ${offset.join()} reads back as other values`);
       }
       if (expected.size > 0) throw wrong(`${expected.size} chunks are missing in the new file`);
     }

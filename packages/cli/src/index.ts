@@ -12,5 +12,6 @@ export {
 } from './digest.js';
 export { type DatasetFacts, type FilterFacts, type Inspection, inspectFile, type Need } from './inspect.js';
 export { type PluginFolder, type PluginPath, pluginPath } from './plugin-path.js';
+export { stagesOf } from './repack.js';
 export type { Failure } from './terminal.js';
 export { type WhichAnswer, which, whichAll } from './which.js';

@@ -2,6 +2,7 @@
 // The `h5z` command: arguments in, text or JSON out, exit status 0 = all well, 1 = something failed, 2 = wrong usage.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { repack } from '@h5z/chunks';
 import { H5zError, parameterString } from '@h5z/core';
 import { installed } from '@h5z/registry';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -9,7 +10,8 @@ import { decodeChunk, readInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
 import { type Inspection, inspectFile } from './inspect.js';
 import { exportLine, pluginPath } from './plugin-path.js';
-import { bytesInWords, complain, failureOf, print, printJson, table } from './terminal.js';
+import { progressInWords, reportInWords, stagesOf } from './repack.js';
+import { bytesInWords, complain, failureOf, Progress, print, printJson, table } from './terminal.js';
 import { type WhichAnswer, which, whichAll } from './which.js';
 
 const FAILED = 1;
@@ -32,6 +34,7 @@ Examples:
   h5z which 32015                         what filter 32015 is, and whether it is installed
   h5z digest scan.h5 --via wasm           SHA-256 of every dataset's values, decoded by WebAssembly
   h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
+  h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
   eval "$(h5z plugin-path --shell)"       h5py, h5dump, netCDF and others use the installed filters
 
 Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
@@ -161,6 +164,93 @@ Examples:
     const { data, ...facts } = decoded;
     if (options.json) printJson({ bytes: data.length, ...facts });
   });
+
+const filterTexts: string[] = [];
+const chosenDatasets: string[] = [];
+
+program
+  .command('repack')
+  .argument('<file>', 'an HDF5 file')
+  .argument('<out>', 'the file to write; it must not exist')
+  .description('Write a file anew with another pipeline for its datasets, everything else kept, and verify it.')
+  .requiredOption(
+    '--filter <words>',
+    'shuffle,zstd:level=9 or none; repeat it, or separate by commas',
+    (text: string) => {
+      filterTexts.push(text);
+      return text;
+    },
+  )
+  .option('--dataset <path>', 'only this dataset; repeat it for more', (path: string) => {
+    chosenDatasets.push(path);
+    return path;
+  })
+  .option('--chunk <dims>', 'another chunk shape, such as 1x512x512, for datasets of that rank', chunkShape)
+  .option('--threads <count>', 'chunks at work at once; as many as there are cores when left out', wholeNumber)
+  .addOption(new Option('--via <variant>', 'the code that decodes and encodes').choices(['native', 'wasm']))
+  .option('--dry-run', 'tell what would be changed and what kept, write nothing')
+  .option('--no-verify', 'do not read the new file again')
+  .option('--force', 'replace <out> when it exists')
+  .option('--json', 'print JSON: { datasets, fileBefore, fileAfter, seconds }')
+  .addHelpText(
+    'after',
+    `
+A filter is its ID or name, its parameters behind a colon; "h5z which zstd" lists them. Filters encode in the order given, but
+shuffle always goes first. Attributes, datatypes, links, references, creation order and the user block are kept. Datasets of
+variable-length data or references, virtual ones, those with external data, those without chunks (unless --chunk fits
+them) and those that the filter is not for keep what they have; the table says so.
+<out> appears when it is whole and verified: an interrupted repack leaves nothing.
+
+Examples:
+  h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
+  h5z repack scan.h5 small.h5 --filter bitshuffle:codec=zstd --dataset /entry/data --chunk 1x512x512
+  h5z repack scan.h5 plain.h5 --filter none --dry-run`,
+  )
+  .action(async (input: string, output: string, options: RepackFlags) => {
+    const registry = await installed();
+    const controller = new AbortController();
+    const stop = () => controller.abort(new H5zError('H5Z_FILE', 'interrupted: nothing was written'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+    const progress = new Progress(input);
+    const started = performance.now();
+    try {
+      const report = await repack(input, output, {
+        stages: stagesOf(filterTexts, registry),
+        registry,
+        verify: options.verify,
+        overwrite: options.force === true,
+        dryRun: options.dryRun === true,
+        signal: controller.signal,
+        onProgress: (state) => progress.say(() => progressInWords(state, (performance.now() - started) / 1000)),
+        ...(options.via === undefined ? {} : { load: { only: options.via } }),
+        ...(chosenDatasets.length === 0 ? {} : { datasets: chosenDatasets }),
+        ...(options.chunk === undefined ? {} : { chunk: options.chunk }),
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+      });
+      progress.end();
+      if (options.json) printJson(report);
+      else print(reportInWords(report, options.dryRun === true));
+    } finally {
+      progress.end();
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(signal, stop);
+    }
+  });
+
+interface RepackFlags {
+  readonly chunk?: readonly number[];
+  readonly threads?: number;
+  readonly via?: 'native' | 'wasm';
+  readonly dryRun?: boolean;
+  readonly verify: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+function chunkShape(text: string): number[] {
+  const dims = text.split(/[x,]/).map(Number);
+  if (dims.some((n) => !Number.isSafeInteger(n) || n < 1)) throw new InvalidArgumentError('It must be like 1x512x512.');
+  return dims;
+}
 
 program
   .command('plugin-path')

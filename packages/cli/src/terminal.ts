@@ -67,10 +67,15 @@ export class Progress {
   }
 
   update(done: number, total: number): void {
+    this.say(() => (total > 0 ? `${Math.floor((done / total) * 100)} %` : String(done)));
+  }
+
+  /** The same with a text of the caller's. */
+  say(words: () => string): void {
     const now = Date.now();
     if (now < this.#next) return;
     this.#next = now + (process.stderr.isTTY ? TERMINAL_MS : LOG_MS);
-    const text = `h5z: ${this.#label}: ${total > 0 ? `${Math.floor((done / total) * 100)} %` : done}`;
+    const text = `h5z: ${this.#label}: ${words()}`;
     process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
     this.#shown = true;
   }
