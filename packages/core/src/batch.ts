@@ -3,6 +3,7 @@
 
 import { H5zError, isH5zError } from './errors.js';
 import { type ChunkPlace, type Layout, type Output, Placer } from './layout.js';
+import { checkRange } from './staged.js';
 
 export interface ChunkOptions {
   /** Bit i set: stage i was skipped for this chunk. Default 0. */
@@ -154,7 +155,9 @@ function chunkOptions({ filterMask, size }: ChunkOptions): ChunkOptions {
 }
 
 function asChunk(input: ChunkInput): StoredChunk | ChunkRange {
-  return input instanceof Uint8Array ? { data: input } : input;
+  if (input instanceof Uint8Array) return { data: input };
+  if ('file' in input) checkRange(input);
+  return input;
 }
 
 function offsetOf(chunk: { readonly offset?: readonly number[] }): { offset?: readonly number[] } {

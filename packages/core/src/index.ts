@@ -50,7 +50,11 @@ export {
   type LoadedStage,
   type Pipeline,
   type PipelineHost,
+  type PreparedStages,
   type Step,
+  withStage,
+  wrongSize,
 } from './pipeline.js';
+export { bytesOf, shortRead } from './staged.js';
 export type * from './types.js';
 export { datasetStruct, loadWasm, readWasm, TYPE_CLASSES, type WasmOptions } from './wasm.js';

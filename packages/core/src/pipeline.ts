@@ -15,6 +15,7 @@ import {
   type EncodedEach,
   encodeEach,
   type RunnerOpener,
+  type RunnerOptions,
 } from './batch.js';
 import { H5zError, isH5zError } from './errors.js';
 import { openStaged } from './staged.js';
@@ -41,7 +42,13 @@ export interface Step {
  * messages are core's; `steps` come last stage first, as decoding runs them.
  */
 export interface PipelineHost {
-  prepare(stages: readonly LoadedStage[]): HostedPipeline;
+  prepare(pipeline: PreparedStages): HostedPipeline;
+}
+
+/** Stages, and what of them runs for a chunk: the same array for the same options, as long as they are common. */
+export interface PreparedStages {
+  readonly stages: readonly LoadedStage[];
+  steps(options: ChunkOptions): readonly Step[];
 }
 
 export interface HostedPipeline {
@@ -89,16 +96,22 @@ export function createPipeline(stages: readonly LoadedStage[]): Pipeline {
 /** The filters run one after the other in JavaScript's hands, or as one job where one host has them all. */
 class StagedPipeline implements Pipeline {
   readonly stages: readonly LoadedStage[];
+  readonly #prepared: PreparedStages;
   readonly #hosted: HostedPipeline | undefined;
+  readonly #canEncode: boolean;
 
   constructor(stages: readonly LoadedStage[]) {
     this.stages = stages;
+    this.#prepared = new Prepared(stages);
+    this.#canEncode = stages.every(({ codec }) => codec.canEncode);
     const host = stages[0]?.codec.host;
-    if (host !== undefined && stages.every(({ codec }) => codec.host === host)) this.#hosted = host.prepare(stages);
+    if (host !== undefined && stages.every(({ codec }) => codec.host === host)) {
+      this.#hosted = host.prepare(this.#prepared);
+    }
   }
 
   decode(chunk: Uint8Array, options: ChunkOptions = {}): Uint8Array {
-    const steps = stepsOf(this.stages, options);
+    const steps = this.#prepared.steps(options);
     if (steps.length === 0) return checkSize(chunk.slice(), options.size);
     if (this.#hosted !== undefined) return checkSize(this.#hosted.decode(chunk, steps), options.size);
     let data = chunk;
@@ -110,7 +123,7 @@ class StagedPipeline implements Pipeline {
 
   decodeInto(chunk: Uint8Array, out: Uint8Array, options: ChunkOptions = {}): number {
     const size = Math.min(out.length, options.size ?? out.length);
-    const steps = stepsOf(this.stages, { ...options, size });
+    const steps = this.#prepared.steps({ ...options, size });
     const last = steps.at(-1);
     if (last === undefined) {
       checkSize(chunk, size);
@@ -149,8 +162,7 @@ class StagedPipeline implements Pipeline {
   }
 
   encode(data: Uint8Array): EncodedChunk {
-    if (this.#hosted !== undefined && this.stages.every(({ codec }) => codec.canEncode))
-      return this.#hosted.encode(data);
+    if (this.#hosted !== undefined && this.#canEncode) return this.#hosted.encode(data);
     let filterMask = 0;
     let current = data;
     for (const [index, stage] of this.stages.entries()) {
@@ -171,14 +183,20 @@ class StagedPipeline implements Pipeline {
   }
 
   encodeEach(chunks: DataInputs, options: BatchOptions = {}): AsyncIterableIterator<EncodedEach> {
-    return encodeEach(this.#open, chunks, options);
+    return encodeEach(this.#openEncoder, chunks, options);
   }
 
   allocate(bytes: number): Uint8Array {
     return this.#hosted?.allocate(bytes) ?? new Uint8Array(bytes);
   }
 
-  readonly #open: RunnerOpener = (options) => this.#hosted?.open(options) ?? openStaged(this, options);
+  readonly #open: RunnerOpener = (options) => this.#hosted?.open(options) ?? this.#openStaged(options);
+
+  /** A stage that cannot encode says so itself. */
+  readonly #openEncoder: RunnerOpener = (options) =>
+    this.#canEncode ? this.#open(options) : this.#openStaged(options);
+
+  readonly #openStaged = (options: RunnerOptions) => openStaged(this, this.#prepared, options);
 }
 
 /** Whether encoding goes on without this stage. */
@@ -186,8 +204,30 @@ export function isSkipped(stage: LoadedStage, error: unknown): boolean {
   return ((stage.flags ?? 0) & FLAG_OPTIONAL) !== 0 && isH5zError(error) && error.code === 'H5Z_E_NOT_APPLICABLE';
 }
 
+/** Steps that a pipeline remembers: datasets have one or two kinds of chunks, hostile files as many as there are masks. */
+const KEPT_STEPS = 64;
+
+class Prepared implements PreparedStages {
+  readonly stages: readonly LoadedStage[];
+  readonly #kept = new Map<string, readonly Step[]>();
+
+  constructor(stages: readonly LoadedStage[]) {
+    this.stages = stages;
+  }
+
+  steps({ filterMask = 0, size }: ChunkOptions): readonly Step[] {
+    const key = `${filterMask}/${size}`;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return kept;
+    const steps = stepsOf(this.stages, { filterMask, ...sized(size) });
+    if (this.#kept.size >= KEPT_STEPS) this.#kept.clear();
+    this.#kept.set(key, steps);
+    return steps;
+  }
+}
+
 /** The stages that ran for this chunk, last first, each with the most bytes its decoder may give. */
-export function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: ChunkOptions): Step[] {
+function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: ChunkOptions): Step[] {
   if (!Number.isInteger(filterMask) || filterMask < 0 || filterMask > 0xffffffff) {
     throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, {
       remedy: 'pass the uint32 that lies with the chunk',
@@ -231,7 +271,8 @@ export function checkSize(data: Uint8Array, size: number | undefined): Uint8Arra
   return data;
 }
 
-function wrongSize(actual: number, expected: number): H5zError {
+/** The error of a chunk that is not as large as its dataset says. */
+export function wrongSize(actual: number, expected: number): H5zError {
   return new H5zError('H5Z_E_CORRUPT', `the chunk decoded to ${actual} bytes, but its dataset says ${expected}`, {
     remedy: 'check the filter mask and the chunk size, or restore the file from a copy',
     details: { actual, expected },

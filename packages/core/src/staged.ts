@@ -2,20 +2,24 @@
 
 import type { ChunkRange, ChunkRunner, EncodedChunk, RunnerOptions, StoredChunk } from './batch.js';
 import { H5zError } from './errors.js';
-import { checkSize, inStageAsync, isSkipped, type Pipeline, sized, stepsOf } from './pipeline.js';
+import { checkSize, inStageAsync, isSkipped, type Pipeline, type PreparedStages, sized } from './pipeline.js';
 
 /** Work that does not leave this thread pauses after so many milliseconds, so that timers and signals get their turn. */
 const SLICE_MS = 10;
 
 /** Opens the runner of `pipeline`. What lies in files is read through {@link ChunkFile.read}. */
-export function openStaged(pipeline: Pipeline, { threads, output }: RunnerOptions): ChunkRunner {
+export function openStaged(
+  pipeline: Pipeline,
+  prepared: PreparedStages,
+  { threads, output }: RunnerOptions,
+): ChunkRunner {
   const { stages } = pipeline;
   const elsewhere = stages.some(({ codec }) => codec.variant === 'native');
   const pause = pauses();
 
   const decode = async (chunk: StoredChunk | ChunkRange): Promise<Uint8Array> => {
     const stored = await bytesOf(chunk);
-    const steps = stepsOf(stages, chunk);
+    const steps = prepared.steps(chunk);
     await pause();
     let data = stored;
     for (const { stage, index, size } of steps) {
@@ -63,7 +67,6 @@ export function openStaged(pipeline: Pipeline, { threads, output }: RunnerOption
 export async function bytesOf(chunk: StoredChunk | ChunkRange): Promise<Uint8Array> {
   if ('data' in chunk) return chunk.data;
   const { file, address, length } = chunk;
-  checkRange(chunk);
   const data = await file.read(address, length);
   if (data.length === length) return data;
   throw shortRead(chunk, data.length);

@@ -13,6 +13,7 @@ test('@h5z/core', () => {
     'HOST_ERRORS',
     'MAX_CD_VALUES',
     'TYPE_CLASSES',
+    'bytesOf',
     'checkSha256',
     'completeOptions',
     'createPipeline',
@@ -27,10 +28,13 @@ test('@h5z/core', () => {
     'parseParameterString',
     'readWasm',
     'sha256',
+    'shortRead',
     'sriOf',
     'toClientValues',
     'toWords',
     'variantOrder',
+    'withStage',
+    'wrongSize',
   ]);
 });
 

@@ -1,4 +1,4 @@
-// The binding to src/addon/addon.cc: finds the prebuilt addon of this platform and types what it exports.
+// The binding to src/addon: finds the prebuilt addon of this platform and types what it exports.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -24,6 +24,33 @@ export interface LoadedLibrary {
 /** cd_values; undefined when there are none. */
 export type Words = Uint32Array | undefined;
 
+/** Stages that run one after the other, with what each may give: see pipeline.h. */
+export interface Plan {
+  readonly plan: unique symbol;
+}
+/** A lane in the pool of threads, and the output of what goes through it. */
+export interface Batch {
+  readonly batch: unique symbol;
+}
+export interface OpenFile {
+  readonly file: unique symbol;
+}
+
+/** Where and why a job failed. Numbers that are not known are -1, `why` is empty then. */
+export interface Failure {
+  readonly code: number;
+  readonly stage: number;
+  readonly bytes: number;
+  readonly size: number;
+  readonly claimed: number;
+  readonly why: string;
+}
+
+export interface Encoded {
+  readonly data: Uint8Array;
+  readonly filterMask: number;
+}
+
 /** Numbers that come back are counts of bytes, or negative: a code of filter.h, or NOT_BYTES, DETACHED, SIZE_UNKNOWN. */
 export interface Addon {
   /** A string says why the library would not load. */
@@ -38,10 +65,34 @@ export interface Addon {
   restore(handle: Handle, stored: Words, client: Uint32Array): number;
   decodeAsync(handle: Handle, chunk: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
   encodeAsync(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
+  /** `numbers`: for each step its stage, 1 when optional, and the most bytes it may decode to or -1. */
+  plan(handles: readonly Handle[], cds: readonly Words[], numbers: Float64Array): Plan;
+  runDecodeInto(plan: Plan, chunk: Uint8Array, out: Uint8Array): number | Failure;
+  runDecode(plan: Plan, chunk: Uint8Array): Uint8Array | Failure;
+  runEncode(plan: Plan, data: Uint8Array): Encoded | Failure;
+  /** `threads` 0: as many as there are. */
+  openBatch(threads: number, into: Uint8Array | undefined): Batch;
+  closeBatch(batch: Batch): void;
+  /** A string says why not. */
+  openFile(path: string): OpenFile | string;
+  /** See batch.cc: what it resolves to depends on `target`. */
+  submit(
+    batch: Batch,
+    plan: Plan,
+    source: Uint8Array | OpenFile,
+    address: number,
+    length: number,
+    target: Uint8Array | Float64Array | true | undefined,
+    size: number,
+  ): Promise<number | Uint8Array | Encoded | Failure>;
+  threads(): number;
+  setThreads(threads: number): void;
 }
 
 export const NOT_BYTES = -1001;
 export const DETACHED = -1002;
+export const WRONG_SIZE = -1003;
+export const READ_FAILED = -1004;
 export const SIZE_UNKNOWN = -100;
 
 let loaded: Addon | undefined;

@@ -11,3 +11,11 @@ export function loadNative(path: string): Codec {
 
 /** See index.ts. */
 export const DEFAULT_SIZE_LIMIT = 2 ** 32 - 1;
+
+/** See index.ts: there are none here. */
+export function threads(): number {
+  return 0;
+}
+
+/** See index.ts: changes nothing here. */
+export function setThreads(_count: number): void {}

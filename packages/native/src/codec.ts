@@ -11,6 +11,7 @@ import {
   filterError,
   H5zError,
   MAX_CD_VALUES,
+  type PipelineHost,
   toWords,
   type Variant,
 } from '@h5z/core';
@@ -29,10 +30,12 @@ export class NativeCodec implements Codec {
   readonly canEncode: boolean;
   readonly #addon: Addon;
   readonly #handle: Handle;
+  readonly host: PipelineHost;
 
-  constructor(addon: Addon, library: LoadedLibrary, source: string) {
+  constructor(addon: Addon, library: LoadedLibrary, source: string, host: PipelineHost) {
     this.#addon = addon;
     this.#handle = library.handle;
+    this.host = host;
     this.id = library.id;
     this.name = library.name;
     this.source = source;
@@ -146,13 +149,8 @@ export class NativeCodec implements Codec {
     return bound;
   }
 
-  /** Memory that is not cleared first: what is returned of it was written by the codec, the rest is cut off. */
   #allocate(size: number, doing: string): Uint8Array {
-    try {
-      return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-    } catch (cause) {
-      throw filterError(FILTER_ERRORS.H5Z_E_MEMORY.value, `${this.#label()} ${doing}`, { cause, details: { size } });
-    }
+    return allocate(size, `${this.#label()} ${doing}`);
   }
 
   #take(out: Uint8Array, n: number, doing: string, input: Uint8Array, cd?: Words): Uint8Array {
@@ -161,15 +159,15 @@ export class NativeCodec implements Codec {
     return out.slice(0, n);
   }
 
+  /** What the addon knows this filter by: for whoever runs whole pipelines. */
+  static handleOf(codec: Codec): Handle {
+    return (codec as NativeCodec).#handle;
+  }
+
   /** `input` may be anything here: the addon found out what it is. Of a chunk the filter may have more to say. */
   #error(code: number, doing: string, input?: Uint8Array, facts: Record<string, unknown> = {}, cd?: Words): H5zError {
     const details = { ...facts, bytes: input?.length };
-    if (code === NOT_BYTES || code === DETACHED) {
-      const problem =
-        code === DETACHED ? 'the buffer of an argument was transferred away' : 'an argument is no Uint8Array';
-      const remedy = code === DETACHED ? 'pass it before transferring it, or pass a copy' : 'pass a Uint8Array';
-      return new H5zError('H5Z_PARAMETER', `${this.#label()} ${doing}: ${problem}`, { remedy, details });
-    }
+    if (code === NOT_BYTES || code === DETACHED) return argumentError(code, `${this.#label()} ${doing}`, details);
     const explain = () => (input === undefined ? '' : this.#addon.explain(this.#handle, input, cd));
     return filterError(code, `${this.#label()} ${doing}`, { explain, details });
   }
@@ -185,7 +183,23 @@ export class NativeCodec implements Codec {
   }
 }
 
-function wordsOf(cdValues: CdValues | undefined): Words {
+/** Memory that is not cleared first: what is returned of it was written by the codec, the rest is cut off. */
+export function allocate(size: number, doing: string): Uint8Array {
+  try {
+    return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+  } catch (cause) {
+    throw filterError(FILTER_ERRORS.H5Z_E_MEMORY.value, doing, { cause, details: { size } });
+  }
+}
+
+/** The error for what is no bytes, or bytes no more. */
+export function argumentError(code: number, doing: string, details: Record<string, unknown>): H5zError {
+  const problem = code === DETACHED ? 'the buffer of an argument was transferred away' : 'an argument is no Uint8Array';
+  const remedy = code === DETACHED ? 'pass it before transferring it, or pass a copy' : 'pass a Uint8Array';
+  return new H5zError('H5Z_PARAMETER', `${doing}: ${problem}`, { remedy, details });
+}
+
+export function wordsOf(cdValues: CdValues | undefined): Words {
   if (cdValues === undefined || cdValues.length === 0) return undefined;
   return toWords(cdValues);
 }

@@ -12,6 +12,7 @@ import { resolve } from 'node:path';
 import { type Codec, H5zError } from '@h5z/core';
 import { addon } from './addon.js';
 import { NativeCodec } from './codec.js';
+import { hostOf, limitThreads } from './host.js';
 
 export { DEFAULT_SIZE_LIMIT } from './codec.js';
 
@@ -39,7 +40,27 @@ export function loadNative(path: string, options: LoadNativeOptions = {}): Codec
   if (options.integrity !== undefined) checkIntegrity(file, options.integrity);
   const library = native.load(file);
   if (typeof library === 'string') throw loadError(file, library);
-  return new NativeCodec(native, library, file);
+  return new NativeCodec(native, library, file, hostOf(native));
+}
+
+/**
+ * How many threads decode and encode batches (`decodeMany` and its siblings): one set for the process, whichever worker
+ * thread asks. Default: as many as there are physical cores that this process may use.
+ */
+export function threads(): number {
+  const native = addon();
+  limitThreads(native);
+  return native.threads();
+}
+
+/** Changes it, from the next chunk on. 1 means 1. Throws H5Z_PARAMETER for what is no count of 1 to 1024. */
+export function setThreads(count: number): void {
+  if (!Number.isSafeInteger(count) || count < 1 || count > 1024) {
+    throw new H5zError('H5Z_PARAMETER', `setThreads(${count})`, { remedy: 'pass a whole number from 1 to 1024' });
+  }
+  const native = addon();
+  limitThreads(native);
+  native.setThreads(count);
 }
 
 function checkIntegrity(file: string, expected: string): void {

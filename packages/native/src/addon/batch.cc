@@ -1,0 +1,500 @@
+// batch.cc: whole pipelines for JavaScript: here and now, or as jobs of the pool whose promises settle when they are done.
+//
+//     JavaScript: Submit -> Pool ... Run ... -> Env::Done -> JavaScript: Env::Drain settles the promise
+//
+// Nobody can pull memory from under a running job. JavaScript may transfer an ArrayBuffer away at any time, so that of those
+// only private ones are touched by other threads: inputs are copied into the job, and what belongs into a caller's
+// ArrayBuffer is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it is
+// read and written in place. When an environment ends (process.exit, worker.terminate), its waiting jobs are forgotten and
+// the running ones waited for.
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "functions.h"
+#include "pipeline.h"
+#include "pool.h"
+#include "system.h"
+
+namespace h5z {
+namespace {
+
+class ChunkJob;
+
+// What one JavaScript thread has of this addon.
+class Env final : public Owner {
+ public:
+  explicit Env(napi_env env);
+  static Env* Of(napi_env env) {
+    void* data = nullptr;
+    napi_get_instance_data(env, &data);
+    return static_cast<Env*>(data);
+  }
+  void Done(std::unique_ptr<Job> job) override;
+  void Began();
+
+  Scratch scratch;  // of calls here and now
+  bool closed = false;
+  std::vector<std::unique_ptr<Buffer>> spare;  // what jobs had, for jobs to come
+
+ private:
+  static void Drain(napi_env env, napi_value, void* context, void*);
+  static void Close(void* self);
+
+  napi_env env_;
+  napi_threadsafe_function wake_ = nullptr;
+  size_t under_way_ = 0;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Job>> done_;
+  bool woken_ = false;
+};
+
+// A batch: its lane in the pool and the output that its chunks go to.
+struct Batch {
+  std::shared_ptr<Lane> lane;
+  napi_ref into = nullptr;  // a Uint8Array
+  Bytes out;                // of it, where nobody can detach it
+  bool direct = false;
+};
+
+template <typename T>
+napi_value MakeExternal(napi_env env, T* held) {
+  napi_value value = nullptr;
+  auto release = [](napi_env, void* data, void*) { delete static_cast<T*>(data); };
+  if (napi_create_external(env, held, release, nullptr, &value) != napi_ok) delete held;
+  return value;
+}
+
+napi_value Copied(napi_env env, const uint8_t* data, size_t size) {
+  napi_value buffer = nullptr, array = nullptr;
+  void* room = nullptr;
+  if (napi_create_arraybuffer(env, size, &room, &buffer) != napi_ok) return nullptr;
+  if (size) std::memcpy(room, data, size);
+  napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array);
+  return array;
+}
+
+void Set(napi_env env, napi_value object, const char* name, double n) {
+  napi_value value;
+  if (napi_create_double(env, n, &value) == napi_ok) napi_set_named_property(env, object, name, value);
+}
+
+// { code, stage, bytes, size, claimed, why }: src/host.ts makes the error.
+napi_value FailureOf(napi_env env, const Outcome& outcome) {
+  napi_value object = nullptr, why;
+  if (napi_create_object(env, &object) != napi_ok) return nullptr;
+  Set(env, object, "code", static_cast<double>(outcome.n));
+  Set(env, object, "stage", outcome.stage);
+  Set(env, object, "bytes", outcome.bytes);
+  Set(env, object, "size", outcome.size);
+  Set(env, object, "claimed", outcome.claimed);
+  if (napi_create_string_utf8(env, outcome.why.data(), outcome.why.size(), &why) == napi_ok) {
+    napi_set_named_property(env, object, "why", why);
+  }
+  return object;
+}
+
+napi_value EncodedOf(napi_env env, napi_value data, uint32_t mask) {
+  napi_value object = nullptr;
+  if (!data || napi_create_object(env, &object) != napi_ok) return nullptr;
+  napi_set_named_property(env, object, "data", data);
+  Set(env, object, "filterMask", mask);
+  return object;
+}
+
+// Where a part of a chunk goes: [to, from, run, outer, counts..., toSteps..., fromSteps...] in a Float64Array.
+bool PlacementOf(napi_env env, napi_value value, Placement* place) {
+  napi_typedarray_type type;
+  size_t size = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &size, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_float64_array || size < 4) {
+    return false;
+  }
+  const double* n = static_cast<const double*>(data);
+  for (size_t i = 0; i < size; i++) {
+    if (!(n[i] >= 0) || n[i] > 9007199254740991.0) return false;
+  }
+  place->to = static_cast<size_t>(n[0]);
+  place->from = static_cast<size_t>(n[1]);
+  place->run = static_cast<size_t>(n[2]);
+  if (n[3] > kMaxRank || size < 4 + 3 * static_cast<size_t>(n[3])) return false;
+  place->outer = static_cast<int>(n[3]);
+  for (int i = 0; i < place->outer; i++) {
+    place->counts[i] = static_cast<size_t>(n[4 + i]);
+    place->to_steps[i] = static_cast<size_t>(n[4 + place->outer + i]);
+    place->from_steps[i] = static_cast<size_t>(n[4 + 2 * place->outer + i]);
+  }
+  return true;
+}
+
+// What is to become of a chunk.
+enum class Want {
+  kNumber,  // decoded into an array that nobody else has
+  kArray,   // decoded, of a size that nobody knows beforehand
+  kPlaced,  // decoded into the batch's output
+  kEncoded
+};
+
+class ChunkJob final : public Job {
+ public:
+  void Run(Scratch& scratch) override;
+  // On the JavaScript thread.
+  void Settle(napi_env env, Env* mine);
+
+  Want want = Want::kNumber;
+  std::shared_ptr<Plan> plan;
+  std::shared_ptr<Lane> lane;
+  std::shared_ptr<File> file;
+  uint64_t address = 0;
+  Span in = {nullptr, 0};    // in `copy`, or in shared memory
+  Bytes out;                 // kNumber: the array; kPlaced: the batch's output, or nothing
+  size_t chunk_size = 0;     // kPlaced
+  Placement place;           // kPlaced
+  bool direct = false;       // kPlaced: straight into the output
+  std::unique_ptr<Buffer> copy, result;
+  size_t result_size = 0;
+  napi_ref keep_in = nullptr, keep_out = nullptr, into = nullptr;
+  napi_deferred deferred = nullptr;
+  Outcome outcome;
+
+ private:
+  void Fetch(Scratch& scratch);
+  void Keep(Span decoded);
+};
+
+void ChunkJob::Fetch(Scratch& scratch) {
+  if (!file) return;
+  if (!scratch.stored.Reserve(in.size)) {
+    outcome.n = H5Z_E_MEMORY;
+    return;
+  }
+  int64_t n = file->ReadAt(address, scratch.stored.data, in.size, &outcome.why);
+  if (n != static_cast<int64_t>(in.size)) {
+    outcome.n = kReadFailed;
+    outcome.bytes = static_cast<double>(n < 0 ? 0 : n);
+    return;
+  }
+  in.data = scratch.stored.data;
+}
+
+// What lies in the thread's buffers, for JavaScript to take.
+void ChunkJob::Keep(Span decoded) {
+  if (outcome.n < 0) return;
+  if (!result->Reserve(decoded.size)) {
+    outcome.n = H5Z_E_MEMORY;
+    return;
+  }
+  if (decoded.size) std::memcpy(result->data, decoded.data, decoded.size);
+  result_size = decoded.size;
+}
+
+void ChunkJob::Run(Scratch& scratch) {
+  Fetch(scratch);
+  if (outcome.n < 0) return;
+  Span decoded = {nullptr, 0};
+  if (want == Want::kNumber) {
+    Decode(*plan, in, out.data, out.size, scratch, &decoded, &outcome);
+  } else if (want == Want::kArray) {
+    Decode(*plan, in, nullptr, 0, scratch, &decoded, &outcome);
+    Keep(decoded);
+  } else if (want == Want::kEncoded) {
+    Encode(*plan, in, scratch, &decoded, &outcome);
+    Keep(decoded);
+  } else if (direct && place.outer == 0 && place.run == chunk_size) {
+    Decode(*plan, in, out.data + place.to, chunk_size, scratch, &decoded, &outcome);
+  } else if (direct) {
+    Decode(*plan, in, nullptr, 0, scratch, &decoded, &outcome);
+    if (outcome.n == static_cast<int64_t>(chunk_size)) CopyPlaced(place, decoded.data, out.data);
+  } else {
+    if (!result->Reserve(chunk_size)) {
+      outcome.n = H5Z_E_MEMORY;
+      return;
+    }
+    Decode(*plan, in, result->data, chunk_size, scratch, &decoded, &outcome);
+  }
+}
+
+void ChunkJob::Settle(napi_env env, Env* mine) {
+  if (want == Want::kPlaced && !direct && outcome.n == static_cast<int64_t>(chunk_size)) {
+    napi_value array = nullptr;
+    napi_get_reference_value(env, into, &array);
+    Bytes now = BytesOf(env, array);
+    if (now.error || !place.Within(now.size, chunk_size)) {
+      outcome.n = kDetached;
+    } else {
+      CopyPlaced(place, result->data, now.data);
+    }
+  }
+  napi_value value = nullptr;
+  if (outcome.n < 0) {
+    value = FailureOf(env, outcome);
+  } else if (want == Want::kArray || want == Want::kEncoded) {
+    value = Copied(env, result->data, result_size);
+    if (want == Want::kEncoded) value = EncodedOf(env, value, outcome.mask);
+    if (!value) {
+      bool pending = false;
+      napi_value thrown;
+      if (napi_is_exception_pending(env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(env, &thrown);
+      outcome.n = H5Z_E_MEMORY;
+      value = FailureOf(env, outcome);
+    }
+  } else {
+    napi_create_double(env, static_cast<double>(outcome.n), &value);
+  }
+  for (napi_ref reference : {keep_in, keep_out}) {
+    if (reference) napi_delete_reference(env, reference);
+  }
+  for (auto* buffer : {&copy, &result}) {
+    if (*buffer && mine->spare.size() < 256) mine->spare.push_back(std::move(*buffer));
+  }
+  if (value) napi_resolve_deferred(env, deferred, value);
+}
+
+// ---- one JavaScript thread --------------------------------------------------------------------------------------
+
+Env::Env(napi_env env) : env_(env) {
+  napi_value name;
+  napi_create_string_utf8(env, "h5z", NAPI_AUTO_LENGTH, &name);
+  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Env::Drain, &wake_);
+  napi_unref_threadsafe_function(env, wake_);
+  // Added last, runs first: before the function above goes.
+  napi_add_env_cleanup_hook(env, &Env::Close, this);
+}
+
+void Env::Close(void* self) {
+  auto* env = static_cast<Env*>(self);
+  env->closed = true;
+  Pool::Get().Leave(env);
+}
+
+void Env::Began() {
+  if (under_way_++ == 0) napi_ref_threadsafe_function(env_, wake_);
+}
+
+void Env::Done(std::unique_ptr<Job> job) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  done_.push_back(std::move(job));
+  if (woken_) return;
+  woken_ = true;
+  napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Env::Drain(napi_env env, napi_value, void* context, void*) {
+  auto* self = static_cast<Env*>(context);
+  if (!env || self->closed) return;  // nobody is there to be told
+  std::vector<std::unique_ptr<Job>> jobs;
+  {
+    std::lock_guard<std::mutex> lock(self->mutex_);
+    jobs.swap(self->done_);
+    self->woken_ = false;
+  }
+  for (auto& job : jobs) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env, &scope) != napi_ok) continue;
+    static_cast<ChunkJob*>(job.get())->Settle(env, self);
+    napi_close_handle_scope(env, scope);
+    if (--self->under_way_ > 0) continue;
+    self->spare.clear();
+    napi_unref_threadsafe_function(env, self->wake_);
+  }
+}
+
+// ---- functions --------------------------------------------------------------------------------------------------
+
+// plan(handles, cdValues, numbers): `numbers` has three for each step: its stage, 1 when optional, its bound or -1.
+Napi::Value MakePlan(const Napi::CallbackInfo& info) {
+  Arguments<3> a(info, false);
+  auto plan = std::make_shared<Plan>();
+  Napi::Array handles = info[0].As<Napi::Array>(), words = info[1].As<Napi::Array>();
+  Napi::Float64Array numbers = info[2].As<Napi::Float64Array>();
+  const uint32_t count = handles.Length();
+  if (numbers.ElementLength() < size_t{3} * count) return info.Env().Undefined();
+  for (uint32_t i = 0; i < count; i++) {
+    void* handle = nullptr;
+    napi_get_value_external(a.env, handles.Get(i), &handle);
+    if (!handle) return info.Env().Undefined();
+    Words cd = WordsOf(a.env, words.Get(i));
+    const double bound = numbers[3 * i + 2];
+    plan->steps.push_back({static_cast<const h5z_filter*>(handle), std::vector<uint32_t>(cd.data, cd.data + cd.size),
+                           static_cast<int>(numbers[3 * i]), numbers[3 * i + 1] != 0,
+                           bound < 0 ? -1 : bound > 9007199254740991.0 ? int64_t{1} << 53 : static_cast<int64_t>(bound)});
+  }
+  return Napi::Value(a.env, MakeExternal(a.env, new std::shared_ptr<Plan>(std::move(plan))));
+}
+
+// runDecodeInto(plan, chunk, out): bytes written, or what went wrong.
+Napi::Value RunDecodeInto(const Napi::CallbackInfo& info) {
+  Arguments<3> a(info, false);
+  auto* plan = a.External<std::shared_ptr<Plan>>(0);
+  Bytes in = BytesOf(a.env, a.value[1]), out = BytesOf(a.env, a.value[2]);
+  Outcome outcome;
+  Span result;
+  if (!plan) outcome.n = H5Z_E_INTERNAL;
+  else if (in.error || out.error) outcome.n = in.error ? in.error : out.error;
+  else Decode(**plan, {in.data, in.size}, out.data, out.size, Env::Of(a.env)->scratch, &result, &outcome);
+  if (outcome.n >= 0) return Number(a.env, outcome.n);
+  return Napi::Value(a.env, FailureOf(a.env, outcome));
+}
+
+// runDecode(plan, chunk): a Uint8Array of the size that it turned out to have, or what went wrong.
+// runEncode(plan, data): { data, filterMask }, or what went wrong.
+template <bool encode>
+Napi::Value Run(const Napi::CallbackInfo& info) {
+  Arguments<2> a(info, false);
+  auto* plan = a.External<std::shared_ptr<Plan>>(0);
+  Scratch& scratch = Env::Of(a.env)->scratch;
+  Bytes in = BytesOf(a.env, a.value[1]);
+  Outcome outcome;
+  Span result = {nullptr, 0};
+  if (!plan) outcome.n = H5Z_E_INTERNAL;
+  else if (in.error) outcome.n = in.error;
+  else if (encode) Encode(**plan, {in.data, in.size}, scratch, &result, &outcome);
+  else Decode(**plan, {in.data, in.size}, nullptr, 0, scratch, &result, &outcome);
+  napi_value value = nullptr;
+  if (outcome.n >= 0) {
+    value = Copied(a.env, result.data, result.size);
+    if (encode) value = EncodedOf(a.env, value, outcome.mask);
+  } else {
+    value = FailureOf(a.env, outcome);
+  }
+  scratch.Trim();
+  return Napi::Value(a.env, value);
+}
+
+// openBatch(threads, into): `threads` 0 for as many as there are; `into`, a Uint8Array or undefined.
+Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
+  Arguments<2> a(info, false);
+  auto batch = std::make_unique<Batch>();
+  const double threads = a.Double(0);
+  const unsigned limit = threads >= 1 && threads < 1e6 ? static_cast<unsigned>(threads) : ~0u;
+  batch->lane = std::make_shared<Lane>();
+  batch->lane->owner = Env::Of(a.env);
+  batch->lane->limit = limit;
+  batch->out = BytesOf(a.env, a.value[1]);
+  if (!batch->out.error) {
+    batch->direct = batch->out.shared;
+    napi_create_reference(a.env, a.value[1], 1, &batch->into);
+  }
+  return Napi::Value(a.env, MakeExternal(a.env, batch.release()));
+}
+
+// closeBatch(batch): lets go of the output. No job of the batch may be under way.
+void CloseBatch(const Napi::CallbackInfo& info) {
+  Arguments<1> a(info, false);
+  auto* batch = a.External<Batch>(0);
+  if (batch && batch->into) napi_delete_reference(a.env, batch->into);
+  if (batch) batch->into = nullptr;
+}
+
+// openFile(path): a handle, or a string that says why not. Closed when the last job that reads from it is gone.
+Napi::Value OpenFile(const Napi::CallbackInfo& info) {
+  std::string why;
+#if defined(_WIN32)
+  auto file = File::Open(info[0].As<Napi::String>().Utf16Value(), &why);
+#else
+  auto file = File::Open(info[0].As<Napi::String>().Utf8Value(), &why);
+#endif
+  if (!file) return Napi::String::New(info.Env(), why);
+  return Napi::Value(info.Env(), MakeExternal(info.Env(), new std::shared_ptr<File>(std::move(file))));
+}
+
+// submit(batch, plan, source, address, length, target, size): a promise. `source` is a Uint8Array, or a file's handle of
+// which `length` bytes from `address` are read. `target`: a Uint8Array that nobody else has -> bytes written; a Float64Array,
+// the place of a chunk of `size` bytes in the batch's output -> bytes decoded; undefined -> a Uint8Array;
+// true: encode -> { data, filterMask }. Or what went wrong.
+Napi::Value Submit(const Napi::CallbackInfo& info) {
+  Arguments<7> a(info, false);
+  Env* mine = Env::Of(a.env);
+  auto* batch = a.External<Batch>(0);
+  auto* plan = a.External<std::shared_ptr<Plan>>(1);
+  napi_value promise = nullptr;
+  auto job = std::make_unique<ChunkJob>();
+  if (napi_create_promise(a.env, &job->deferred, &promise) != napi_ok) return Napi::Value();
+  auto take = [mine] {
+    if (mine->spare.empty()) return std::make_unique<Buffer>();
+    auto buffer = std::move(mine->spare.back());
+    mine->spare.pop_back();
+    return buffer;
+  };
+  auto fail = [&](int64_t code) {
+    job->outcome.n = code;
+    napi_resolve_deferred(a.env, job->deferred, FailureOf(a.env, job->outcome));
+    return Napi::Value(a.env, promise);
+  };
+  if (!batch || !plan || mine->closed) return fail(H5Z_E_INTERNAL);
+  job->plan = *plan;
+
+  napi_valuetype type = napi_undefined;
+  napi_typeof(a.env, a.value[5], &type);
+  if (type == napi_boolean) {
+    job->want = Want::kEncoded;
+  } else if (type == napi_undefined) {
+    job->want = Want::kArray;
+  } else if (PlacementOf(a.env, a.value[5], &job->place)) {
+    job->want = Want::kPlaced;
+    job->chunk_size = static_cast<size_t>(a.Double(6));
+    job->direct = batch->direct;
+    job->out = batch->out;
+    job->into = batch->into;
+    if (!batch->into || !job->place.Within(batch->out.size, job->chunk_size)) return fail(H5Z_E_INTERNAL);
+  } else {
+    job->out = BytesOf(a.env, a.value[5]);
+    if (job->out.error) return fail(job->out.error);
+  }
+  napi_valuetype source = napi_undefined;
+  napi_typeof(a.env, a.value[2], &source);
+  if (source == napi_external) {
+    job->file = *a.External<std::shared_ptr<File>>(2);
+    job->address = static_cast<uint64_t>(a.Double(3));
+    job->in.size = static_cast<size_t>(a.Double(4));
+  } else {
+    Bytes in = BytesOf(a.env, a.value[2]);
+    if (in.error) return fail(in.error);
+    job->in = {in.data, in.size};
+    if (in.shared) {
+      napi_create_reference(a.env, a.value[2], 1, &job->keep_in);
+    } else {
+      job->copy = take();
+      if (!job->copy->Reserve(in.size)) return fail(H5Z_E_MEMORY);
+      if (in.size) std::memcpy(job->copy->data, in.data, in.size);
+      job->in.data = job->copy->data;
+    }
+  }
+  if (job->want == Want::kNumber) napi_create_reference(a.env, a.value[5], 1, &job->keep_out);
+  else if (!job->direct) job->result = take();
+  mine->Began();
+  Pool::Get().Submit(batch->lane, std::move(job));
+  return Napi::Value(a.env, promise);
+}
+
+// threads(): how many the pool may have. setThreads(n).
+Napi::Value Threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Pool::Get().Threads()); }
+
+void SetThreads(const Napi::CallbackInfo& info) {
+  Arguments<1> a(info, false);
+  Pool::Get().SetThreads(static_cast<unsigned>(a.Double(0)));
+}
+
+}  // namespace
+
+void InitBatch(Napi::Env env, Napi::Object exports) {
+  auto release = [](napi_env, void* data, void*) { delete static_cast<Env*>(data); };
+  napi_set_instance_data(env, new Env(env), release, nullptr);
+  exports.Set("plan", Napi::Function::New<MakePlan>(env, "plan"));
+  exports.Set("runDecodeInto", Napi::Function::New<RunDecodeInto>(env, "runDecodeInto"));
+  exports.Set("runDecode", Napi::Function::New<Run<false>>(env, "runDecode"));
+  exports.Set("runEncode", Napi::Function::New<Run<true>>(env, "runEncode"));
+  exports.Set("openBatch", Napi::Function::New<OpenBatch>(env, "openBatch"));
+  exports.Set("closeBatch", Napi::Function::New<CloseBatch>(env, "closeBatch"));
+  exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
+  exports.Set("submit", Napi::Function::New<Submit>(env, "submit"));
+  exports.Set("threads", Napi::Function::New<Threads>(env, "threads"));
+  exports.Set("setThreads", Napi::Function::New<SetThreads>(env, "setThreads"));
+}
+
+}  // namespace h5z

@@ -1,0 +1,103 @@
+// pool.cc: see pool.h.
+
+#include "pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "system.h"
+
+namespace h5z {
+
+Pool& Pool::Get() {
+  static Pool* pool = new Pool();
+  return *pool;
+}
+
+Pool::Pool() : target_(std::max(1u, PhysicalCores())) { StayLoaded(); }
+
+unsigned Pool::Threads() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return target_;
+}
+
+void Pool::SetThreads(unsigned threads) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  target_ = std::max(1u, threads);
+  work_.notify_all();  // those too many end
+}
+
+void Pool::Submit(const std::shared_ptr<Lane>& lane, std::unique_ptr<Job> job) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (waiting_ >= idle_ && alive_ < target_) {
+    if (StartThread(&Pool::Enter, this)) alive_++;
+    if (alive_ == 0) {
+      lock.unlock();
+      Scratch scratch;
+      job->Run(scratch);
+      lane->owner->Done(std::move(job));
+      return;
+    }
+  }
+  if (lane->waiting.empty()) lanes_.push_back(lane);
+  lane->waiting.push_back(std::move(job));
+  waiting_++;
+  work_.notify_one();
+}
+
+void Pool::Leave(Owner* owner) {
+  std::list<std::shared_ptr<Lane>> gone;
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (auto it = lanes_.begin(); it != lanes_.end();) {
+    auto here = it++;
+    if ((*here)->owner == owner) gone.splice(gone.end(), lanes_, here);
+  }
+  for (auto& lane : gone) {
+    waiting_ -= lane->waiting.size();
+    lane->waiting.clear();
+  }
+  quiet_.wait(lock, [owner] { return owner->running_ == 0; });
+}
+
+void Pool::Enter(void* pool) { static_cast<Pool*>(pool)->Work(); }
+
+// The lane whose turn it is, sent to the end of the row; nullptr when no job may start.
+std::shared_ptr<Lane> Pool::Next() {
+  for (auto it = lanes_.begin(); it != lanes_.end(); ++it) {
+    if ((*it)->running >= (*it)->limit) continue;
+    lanes_.splice(lanes_.end(), lanes_, it);
+    return lanes_.back();
+  }
+  return nullptr;
+}
+
+void Pool::Work() {
+  Scratch scratch;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (alive_ <= target_) {
+    std::shared_ptr<Lane> lane = Next();
+    if (!lane) {
+      idle_++;
+      work_.wait(lock);
+      idle_--;
+      continue;
+    }
+    std::unique_ptr<Job> job = std::move(lane->waiting.front());
+    lane->waiting.pop_front();
+    waiting_--;
+    if (lane->waiting.empty()) lanes_.pop_back();
+    lane->running++;
+    lane->owner->running_++;
+    lock.unlock();
+    job->Run(scratch);
+    scratch.Trim();
+    lane->owner->Done(std::move(job));
+    lock.lock();
+    lane->running--;
+    if (--lane->owner->running_ == 0) quiet_.notify_all();
+  }
+  alive_--;
+  work_.notify_one();  // somebody else takes what this one was woken for
+}
+
+}  // namespace h5z

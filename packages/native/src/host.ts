@@ -1,0 +1,185 @@
+// Whole pipelines as single jobs of the addon: one call for a chunk, here and now or on a thread of its pool. What runs,
+// within which bounds, and what a batch is, core says; here it becomes arguments, and outcomes become errors.
+
+import { availableParallelism } from 'node:os';
+import {
+  bytesOf,
+  type ChunkFile,
+  type ChunkPlace,
+  type ChunkRange,
+  type ChunkRunner,
+  type EncodedChunk,
+  filterError,
+  H5zError,
+  type HostedPipeline,
+  type PipelineHost,
+  type PreparedStages,
+  type RunnerOptions,
+  type Step,
+  type StoredChunk,
+  shortRead,
+  withStage,
+  wrongSize,
+} from '@h5z/core';
+import {
+  type Addon,
+  DETACHED,
+  type Encoded,
+  type Failure,
+  NOT_BYTES,
+  type OpenFile,
+  type Plan,
+  READ_FAILED,
+  WRONG_SIZE,
+} from './addon.js';
+import { allocate, argumentError, NativeCodec, wordsOf } from './codec.js';
+
+let host: PipelineHost | undefined;
+
+/** The host that all codecs of this addon share. */
+export function hostOf(addon: Addon): PipelineHost {
+  host ??= { prepare: (prepared) => new NativePipeline(addon, prepared) };
+  return host;
+}
+
+let limited = false;
+
+/** Fewer threads than cores where a container has less processor time than that. */
+export function limitThreads(addon: Addon): void {
+  if (!limited && addon.threads() > availableParallelism()) addon.setThreads(availableParallelism());
+  limited = true;
+}
+
+type Doing = 'decode' | 'encode';
+type Chunk = StoredChunk | ChunkRange;
+
+class NativePipeline implements HostedPipeline {
+  readonly #addon: Addon;
+  readonly #prepared: PreparedStages;
+  readonly #plans = new WeakMap<readonly Step[], Plan>();
+  #encoder: Plan | undefined;
+
+  constructor(addon: Addon, prepared: PreparedStages) {
+    this.#addon = addon;
+    this.#prepared = prepared;
+  }
+
+  decode(chunk: Uint8Array, steps: readonly Step[]): Uint8Array {
+    const plan = this.#planOf(steps);
+    const size = steps.at(-1)?.size;
+    if (size === undefined) return this.#checked(this.#addon.runDecode(plan, chunk), 'decode');
+    const out = allocate(size, 'decode');
+    const written = this.#checked(this.#addon.runDecodeInto(plan, chunk, out), 'decode');
+    return written === out.length ? out : out.slice(0, written);
+  }
+
+  decodeInto(chunk: Uint8Array, out: Uint8Array, steps: readonly Step[]): number {
+    return this.#checked(this.#addon.runDecodeInto(this.#planOf(steps), chunk, out), 'decode');
+  }
+
+  encode(data: Uint8Array): EncodedChunk {
+    return this.#checked(this.#addon.runEncode(this.#encodePlan(), data), 'encode');
+  }
+
+  /** Shared memory: no one can transfer it away while a thread writes to it. */
+  allocate(bytes: number): Uint8Array {
+    return new Uint8Array(new SharedArrayBuffer(bytes));
+  }
+
+  open({ threads, output }: RunnerOptions): ChunkRunner {
+    const addon = this.#addon;
+    limitThreads(addon);
+    const batch = addon.openBatch(threads ?? 0, output?.out);
+    const files = new Map<ChunkFile, OpenFile>();
+
+    const run = async <T extends number | Uint8Array>(chunk: Chunk, target: Uint8Array | Float64Array | undefined) => {
+      const plan = this.#planOf(this.#prepared.steps(chunk));
+      const size = chunk.size ?? 0;
+      let work: Promise<unknown>;
+      if ('data' in chunk) work = addon.submit(batch, plan, chunk.data, 0, 0, target, size);
+      else if (chunk.file.path === undefined)
+        work = addon.submit(batch, plan, await bytesOf(chunk), 0, 0, target, size);
+      else {
+        const file = files.get(chunk.file) ?? this.#openFile(chunk.file.path);
+        files.set(chunk.file, file);
+        work = addon.submit(batch, plan, file, chunk.address, chunk.length, target, size);
+      }
+      return this.#checked((await work) as T | Failure, 'decode', chunk);
+    };
+
+    return {
+      // While JavaScript takes results, every thread finds another chunk.
+      width: threads ?? 2 * addon.threads() + 2,
+      decode: async (chunk) => {
+        const { size } = chunk;
+        if (size === undefined) return run<Uint8Array>(chunk, undefined);
+        const out = allocate(size, 'decode');
+        const written = await run<number>(chunk, out);
+        if (written !== size) throw wrongSize(written, size);
+        return out;
+      },
+      scatter: async (chunk, place) => {
+        const size = output?.size ?? 0;
+        const written = await run<number>(chunk, numbersOf(place));
+        if (written !== size) throw wrongSize(written, size);
+      },
+      encode: async (data) => {
+        const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
+        return this.#checked((await work) as Encoded | Failure, 'encode');
+      },
+      close: () => addon.closeBatch(batch),
+    };
+  }
+
+  #planOf(steps: readonly Step[]): Plan {
+    const kept = this.#plans.get(steps);
+    if (kept !== undefined) return kept;
+    const plan = this.#makePlan(steps);
+    this.#plans.set(steps, plan);
+    return plan;
+  }
+
+  #encodePlan(): Plan {
+    this.#encoder ??= this.#makePlan(this.#prepared.stages.map((stage, index) => ({ stage, index, size: undefined })));
+    return this.#encoder;
+  }
+
+  #makePlan(steps: readonly Step[]): Plan {
+    return this.#addon.plan(
+      steps.map(({ stage }) => NativeCodec.handleOf(stage.codec)),
+      steps.map(({ stage }) => wordsOf(stage.cdValues)),
+      Float64Array.from(steps.flatMap(({ stage, index, size }) => [index, (stage.flags ?? 0) & 1, size ?? -1])),
+    );
+  }
+
+  #openFile(path: string): OpenFile {
+    const file = this.#addon.openFile(path);
+    if (typeof file !== 'string') return file;
+    throw new H5zError('H5Z_FILE', `${path} cannot be opened (${file})`);
+  }
+
+  #checked<T extends number | Uint8Array | Encoded>(result: T | Failure, doing: Doing, chunk?: Chunk): T {
+    if (typeof result === 'object' && 'code' in result) throw this.#error(result, doing, chunk);
+    return result;
+  }
+
+  #error({ code, stage: index, why, ...numbers }: Failure, doing: Doing, chunk: Chunk | undefined): unknown {
+    const details = Object.fromEntries(Object.entries(numbers).filter(([, n]) => n >= 0));
+    if (code === WRONG_SIZE) return wrongSize(numbers.bytes, chunk?.size ?? 0);
+    if (code === READ_FAILED && chunk !== undefined && 'file' in chunk) {
+      if (why === '') return shortRead(chunk, numbers.bytes);
+      return new H5zError('H5Z_FILE', `${chunk.file.path} cannot be read (${why})`, { details });
+    }
+    const stage = this.#prepared.stages[index];
+    const label = stage === undefined ? doing : `${stage.codec.name} (${stage.codec.id}, native) ${doing}`;
+    if (code === NOT_BYTES || code === DETACHED) return argumentError(code, label, details);
+    const error = filterError(code, label, { explain: () => why, details });
+    return stage === undefined ? error : withStage(error, stage, index);
+  }
+}
+
+/** As batch.cc reads it. */
+function numbersOf({ to, from, run, counts, toSteps, fromSteps }: ChunkPlace): Float64Array {
+  const outer = counts.length;
+  return Float64Array.of(to, from, run, outer, ...counts, ...toSteps.slice(0, outer), ...fromSteps.slice(0, outer));
+}
