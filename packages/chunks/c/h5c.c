@@ -5,8 +5,8 @@
  *                                   group, or -1
  *   h5c_links(group)                JSON: the links of the group at that address
  *   h5c_dataset(dataset)            JSON: datatype, shape, layout, pipeline, fill value
- *   h5c_chunks(dataset)             doubles: per allocated chunk its offset in each dimension, address, stored size
- *                                   and filter mask
+ *   h5c_chunks(dataset)             doubles: per allocated chunk its number in the grid of chunks (C order), address,
+ *                                   stored size and filter mask
  *   h5c_compact(dataset)            the bytes of a compact dataset
  *   h5c_filter(id, flags, ...)      one call of a built-in filter
  *   h5c_alloc, h5c_free             memory for arguments
@@ -30,6 +30,10 @@
 
 /* The deepest datatype that is described; a real one has a handful of levels. */
 #define MAX_TYPE_DEPTH 64
+
+/* The most source mappings of a virtual dataset, and blocks of one irregular selection, that are listed. */
+#define MAX_SOURCES 100000
+#define MAX_BLOCKS 10000
 
 static hid_t file = H5I_INVALID_HID;
 static char error_text[1024];
@@ -386,6 +390,99 @@ static int put_pipeline(hid_t dcpl) {
   return 0;
 }
 
+/* The external files of contiguous data: name, first byte in that file, bytes (-1: unlimited). */
+static int put_external(hid_t dcpl) {
+  int count = H5Pget_external_count(dcpl);
+  if (count < 0) return -1;
+  put(",\"external\":[");
+  for (int i = 0; i < count; i++) {
+    char name[4096] = "";
+    HDoff_t offset = 0;
+    hsize_t size = 0;
+    if (H5Pget_external(dcpl, (unsigned)i, sizeof name - 1, name, &offset, &size) < 0) return -1;
+    put(i ? ",{\"file\":" : "{\"file\":");
+    put_string(name);
+    putf(",\"offset\":%lld,\"size\":%lld}", (long long)offset, size == H5S_UNLIMITED ? -1 : (long long)size);
+  }
+  put("]");
+  return 0;
+}
+
+static void put_hsizes(const char *name, const hsize_t *values, int rank) {
+  putf("\"%s\":[", name);
+  for (int i = 0; i < rank; i++)
+    if (values[i] == H5S_UNLIMITED)
+      put(i ? ",null" : "null");
+    else
+      putf(i ? ",%llu" : "%llu", (unsigned long long)values[i]);
+  put("]");
+}
+
+/* A selection as hyperslabs: `null` is everything; an irregular one is the list of its blocks. */
+static int put_selection(const char *name, hid_t space) {
+  hsize_t start[H5S_MAX_RANK], stride[H5S_MAX_RANK], count[H5S_MAX_RANK], block[H5S_MAX_RANK];
+  if (space < 0) return -1;
+  putf(",\"%s\":", name);
+  H5S_sel_type type = H5Sget_select_type(space);
+  int rank = H5Sget_simple_extent_ndims(space);
+  if (rank < 0) return -1;
+  if (type != H5S_SEL_HYPERSLABS) {
+    put(type == H5S_SEL_ALL ? "null" : "[]");
+    return type == H5S_SEL_ALL || type == H5S_SEL_NONE ? 0 : -1;
+  }
+  put("[");
+  if (H5Sis_regular_hyperslab(space) > 0) {
+    if (H5Sget_regular_hyperslab(space, start, stride, count, block) < 0) return -1;
+    put("{");
+    put_hsizes("start", start, rank), put(",");
+    put_hsizes("stride", stride, rank), put(",");
+    put_hsizes("count", count, rank), put(",");
+    put_hsizes("block", block, rank);
+    put("}");
+  } else {
+    hssize_t blocks = H5Sget_select_hyper_nblocks(space);
+    if (blocks < 0 || blocks > MAX_BLOCKS) return -1;
+    for (hssize_t i = 0; i < blocks; i++) {
+      hsize_t corners[2 * H5S_MAX_RANK];
+      if (H5Sget_select_hyper_blocklist(space, (hsize_t)i, 1, corners) < 0) return -1;
+      for (int d = 0; d < rank; d++) block[d] = corners[rank + d] - corners[d] + 1, count[d] = 1;
+      put(i ? ",{" : "{");
+      put_hsizes("start", corners, rank), put(",");
+      put_hsizes("stride", block, rank), put(",");
+      put_hsizes("count", count, rank), put(",");
+      put_hsizes("block", block, rank);
+      put("}");
+    }
+  }
+  put("]");
+  return 0;
+}
+
+static int put_sources(hid_t dcpl) {
+  size_t count = 0;
+  if (H5Pget_virtual_count(dcpl, &count) < 0 || count > MAX_SOURCES) return -1;
+  put(",\"sources\":[");
+  for (size_t i = 0; i < count; i++) {
+    char file_name[4096] = "", dataset_name[4096] = "";
+    if (H5Pget_virtual_filename(dcpl, i, file_name, sizeof file_name) < 0 ||
+        H5Pget_virtual_dsetname(dcpl, i, dataset_name, sizeof dataset_name) < 0)
+      return -1;
+    file_name[sizeof file_name - 1] = dataset_name[sizeof dataset_name - 1] = 0;
+    put(i ? ",{\"file\":" : "{\"file\":");
+    put_string(file_name);
+    put(",\"dataset\":");
+    put_string(dataset_name);
+    hid_t here = H5Pget_virtual_vspace(dcpl, i), there = H5Pget_virtual_srcspace(dcpl, i);
+    int good = put_selection("here", here) >= 0 && put_selection("there", there) >= 0;
+    if (here >= 0) H5Sclose(here);
+    if (there >= 0) H5Sclose(there);
+    if (!good) return -1;
+    put("}");
+  }
+  put("]");
+  return 0;
+}
+
 static int put_layout(hid_t dataset, hid_t dcpl) {
   H5D_layout_t layout = H5Pget_layout(dcpl);
   if (layout == H5D_CHUNKED) {
@@ -398,15 +495,14 @@ static int put_layout(hid_t dataset, hid_t dcpl) {
     putf(",\"rawEdgeChunks\":%s", options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS ? "true" : "false");
   } else if (layout == H5D_CONTIGUOUS) {
     haddr_t address = H5Dget_offset(dataset);
-    int external = H5Pget_external_count(dcpl);
-    putf(",\"layout\":\"contiguous\",\"external\":%d", external);
+    put(",\"layout\":\"contiguous\"");
+    if (put_external(dcpl) < 0) return -1;
     if (address != HADDR_UNDEF) putf(",\"address\":%llu", (unsigned long long)address);
   } else if (layout == H5D_COMPACT) {
     put(",\"layout\":\"compact\"");
   } else if (layout == H5D_VIRTUAL) {
-    size_t count = 0;
-    if (H5Pget_virtual_count(dcpl, &count) < 0) return -1;
-    putf(",\"layout\":\"virtual\",\"mappings\":%zu", count);
+    put(",\"layout\":\"virtual\"");
+    if (put_sources(dcpl) < 0) return -1;
   } else {
     return -1;
   }
@@ -454,27 +550,65 @@ int EXPORT(h5c_dataset)(double dataset) {
   return failed ? -1 : finish();
 }
 
-static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t size, void *rank) {
-  int n = *(int *)rank;
+/* Where chunks may lie: the grid of a dataset's chunks. */
+struct grid {
+  int rank;
+  hsize_t chunk[H5S_MAX_RANK], counts[H5S_MAX_RANK];
+};
+
+/* One chunk is four doubles. What lies outside the grid ends the walk with an error that names it. */
+static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t size, void *data) {
+  const struct grid *grid = data;
   if (address == HADDR_UNDEF) return 0;
-  double *to = extend((size_t)(n + 3) * sizeof(double));
+  double number = 0;
+  for (int i = 0; i < grid->rank; i++) {
+    hsize_t at = offset[i] / grid->chunk[i];
+    if (offset[i] % grid->chunk[i] || at >= grid->counts[i]) {
+      size_t used = (size_t)snprintf(error_text, sizeof error_text, "chunk ");
+      for (int k = 0; k < grid->rank && used + 24 < sizeof error_text; k++)
+        used += (size_t)snprintf(error_text + used, sizeof error_text - used, k ? ",%llu" : "%llu",
+                                 (unsigned long long)offset[k]);
+      snprintf(error_text + used, sizeof error_text - used, " lies outside the chunk grid");
+      return -1;
+    }
+    number = number * (double)grid->counts[i] + (double)at;
+  }
+  double *to = extend(4 * sizeof(double));
   if (!to) return -1;
-  for (int i = 0; i < n; i++) to[i] = (double)offset[i];
-  to[n] = (double)address;
-  to[n + 1] = (double)size;
-  to[n + 2] = mask;
+  to[0] = number;
+  to[1] = (double)address;
+  to[2] = (double)size;
+  to[3] = mask;
   return 0;
+}
+
+static int get_grid(hid_t dataset, struct grid *grid) {
+  hsize_t shape[H5S_MAX_RANK];
+  hid_t space = H5Dget_space(dataset), dcpl = H5Dget_create_plist(dataset);
+  int good = space >= 0 && dcpl >= 0;
+  grid->rank = good ? H5Sget_simple_extent_dims(space, shape, NULL) : -1;
+  good = good && grid->rank >= 0 && H5Pget_chunk(dcpl, H5S_MAX_RANK, grid->chunk) == grid->rank;
+  for (int i = 0; good && i < grid->rank; i++) {
+    if (grid->chunk[i] == 0) good = 0;
+    else grid->counts[i] = shape[i] / grid->chunk[i] + (shape[i] % grid->chunk[i] != 0);
+  }
+  if (dcpl >= 0) H5Pclose(dcpl);
+  if (space >= 0) H5Sclose(space);
+  return good ? 0 : -1;
 }
 
 int EXPORT(h5c_chunks)(double dataset) {
   start();
   hid_t id = open_at(dataset);
   if (id < 0) return fail("the dataset cannot be opened");
-  hid_t space = H5Dget_space(id);
-  int rank = space < 0 ? -1 : H5Sget_simple_extent_ndims(space);
+  struct grid grid;
   int failed = 0;
-  if (rank < 0 || H5Dchunk_iter(id, H5P_DEFAULT, visit_chunk, &rank) < 0) failed = fail("the chunk index is damaged");
-  if (space >= 0) H5Sclose(space);
+  if (get_grid(id, &grid) < 0) {
+    failed = fail("the chunk shape is not that of the dataset");
+  } else if (H5Dchunk_iter(id, H5P_DEFAULT, visit_chunk, &grid) < 0) {
+    if (error_text[0]) H5Eclear2(H5E_DEFAULT), failed = -1;
+    else failed = answer_failed ? finish() : fail("the chunk index is damaged");
+  }
   H5Oclose(id);
   return failed ? -1 : finish();
 }

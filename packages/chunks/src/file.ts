@@ -1,40 +1,74 @@
 // An HDF5 file as a list of datasets whose stored bytes can be had: open() -> H5File -> Dataset -> chunks.
 
-import { H5zError, isH5zError } from '@h5z/core';
+import { type ChunkFile, H5zError } from '@h5z/core';
+import { ChunkList } from './chunk-list.js';
 import { Hdf5, loadModule, type WasmInput } from './module.js';
-import { bytesSource, fileSource, type Source } from './source.js';
+import { type RemoteBytes, type RemoteOptions, remoteBlob, remoteHttp, Session } from './session.js';
+import { bytesSource, chunkFileOf, fileSource, type Source } from './source.js';
 import type { Chunk, DatasetInfo, Link } from './types.js';
+import { inFile, type RawInfo, type Walked, walk } from './walk.js';
 
 /** Chunks and elements above this are refused: they would not fit in one array. HDF5 itself stops at 4 GiB. */
 export const MAX_CHUNK_BYTES = 0x7fffffff;
 
-export interface OpenOptions {
-  /** What to call the file in messages. Default: its path, or "file". */
+export interface OpenOptions extends RemoteOptions {
+  /** What to call the file in messages. Default: its path or address, or "file". */
   readonly name?: string;
   /** h5c.wasm supplied by the caller. */
   readonly wasm?: WasmInput | Promise<WasmInput>;
 }
 
+/** What {@link open} takes: a path (Node) or http(s) address, a URL, bytes, a File or Blob, or a source of one's own. */
+export type FileInput = string | URL | Uint8Array | Blob | Source;
+
 /**
- * Opens an HDF5 file: a path (Node), its bytes (anywhere; kept, not copied), or a {@link Source} of your own.
- * Throws H5Z_FILE when it cannot be read, H5Z_E_CORRUPT when it is not HDF5. Close it to release the file descriptor.
+ * Opens an HDF5 file.
+ *
+ * A path (Node), its bytes (anywhere; kept, not copied) or a {@link Source} of your own: read as it is asked for.
+ * An http(s) address, a File or a Blob (Node and browsers): libhdf5 runs in a worker and reads pages of 1 MiB through a
+ * cache; everything but the chunk indexes is read at once, those by `loadChunks`, and the bytes of chunks by `fetchChunk`
+ * or `readDataset`, straight to this thread. A server must serve byte ranges, and a file must not change meanwhile.
+ *
+ * Throws H5Z_FILE when it cannot be read, H5Z_E_CORRUPT when it is not HDF5. Close it to release the file descriptor or
+ * the worker.
  */
-export async function open(input: string | Uint8Array | Source, options: OpenOptions = {}): Promise<H5File> {
+export async function open(input: FileInput, options: OpenOptions = {}): Promise<H5File> {
   const module = await loadModule(options.wasm);
+  const address = addressOf(input);
+  if (address !== undefined) {
+    const bytes = await remoteHttp(address, options);
+    return openRemote(module, bytes, options);
+  }
+  if (input instanceof Blob) {
+    const given = (input as { name?: unknown }).name;
+    return openRemote(module, remoteBlob(input, options.name ?? (typeof given === 'string' ? given : 'file')), options);
+  }
   const source =
-    typeof input === 'string'
+    typeof input === 'string' || input instanceof URL
       ? fileSource(input)
       : input instanceof Uint8Array
         ? bytesSource(input, options.name ?? 'file')
         : input;
-  const file = new H5File(source, new Hdf5(module, source), options.name ?? source.name);
+  const name = options.name ?? source.name;
+  const hdf5 = new Hdf5(module, source);
   try {
-    file.root();
-    return file;
+    hdf5.root();
+    return new H5File({ name, size: source.size, hdf5, source, session: undefined, walked: undefined });
   } catch (error) {
-    file.close();
-    throw error;
+    source.close();
+    throw inFile(error, name);
   }
+}
+
+async function openRemote(module: WebAssembly.Module, bytes: RemoteBytes, options: OpenOptions): Promise<H5File> {
+  const name = options.name ?? bytes.name;
+  const { session, walked } = await Session.open(module, bytes, name, options.cacheBytes);
+  return new H5File({ name, size: bytes.size, hdf5: undefined, source: undefined, session, walked });
+}
+
+function addressOf(input: FileInput): URL | undefined {
+  if (typeof input === 'string') return /^https?:\/\//i.test(input) ? new URL(input) : undefined;
+  return input instanceof URL && /^https?:$/.test(input.protocol) ? input : undefined;
 }
 
 /** An object that could not be read, with the reason; the rest of the file still can. */
@@ -43,39 +77,73 @@ export interface Problem {
   readonly error: H5zError;
 }
 
-interface RawLink {
-  name: string;
-  link: 'hard' | 'soft' | 'external' | 'user-defined';
-  kind?: 'group' | 'dataset' | 'datatype' | 'other' | 'broken';
-  address?: number;
-  target?: string;
-  file?: string;
+interface Listing {
+  readonly datasets: readonly Dataset[];
+  readonly links: readonly Link[];
+  readonly problems: readonly Problem[];
 }
 
-interface Listing {
-  datasets: Dataset[];
-  links: Link[];
-  problems: Problem[];
+/** @internal What a file is made of: a source read on this thread, or a session with a worker. */
+interface Parts {
+  readonly name: string;
+  readonly size: number;
+  readonly hdf5: Hdf5 | undefined;
+  readonly source: Source | undefined;
+  readonly session: Session | undefined;
+  readonly walked: Walked | undefined;
 }
 
 export class H5File {
   readonly name: string;
-  /** @internal */
-  readonly source: Source;
-  /** @internal */
-  readonly hdf5: Hdf5;
+  /** Bytes in the file. */
+  readonly size: number;
+  readonly #parts: Parts;
+  #chunkFile: ChunkFile | undefined;
   #listing: Listing | undefined;
 
   /** @internal */
-  constructor(source: Source, hdf5: Hdf5, name: string) {
-    this.source = source;
-    this.hdf5 = hdf5;
-    this.name = name;
+  constructor(parts: Parts) {
+    this.name = parts.name;
+    this.size = parts.size;
+    this.#parts = parts;
   }
 
-  /** Bytes in the file. */
-  get size(): number {
-    return this.source.size;
+  /** Whether its bytes come asynchronously (HTTP, File, Blob): then `loadChunks`, `fetchChunk` and `readDataset` read it. */
+  get remote(): boolean {
+    return this.#parts.session !== undefined;
+  }
+
+  /** @internal The file as batches of chunks read it. */
+  get chunkFile(): ChunkFile {
+    const { source, session } = this.#parts;
+    this.#chunkFile ??= source
+      ? chunkFileOf(source)
+      : { read: (address, length) => this.#session(session).read(address, length) };
+    return this.#chunkFile;
+  }
+
+  /** @internal libhdf5 on this thread; throws for remote files. `doing` and `instead` for the message. */
+  local(doing: string, instead: string): { hdf5: Hdf5; source: Source } {
+    const { hdf5, source } = this.#parts;
+    if (hdf5 !== undefined && source !== undefined) return { hdf5, source };
+    throw new H5zError('H5Z_FILE', `${this.name}: ${doing} of a file that is read asynchronously`, { remedy: instead });
+  }
+
+  /** @internal */
+  async askChunks(address: number): Promise<Float64Array> {
+    const { hdf5, session } = this.#parts;
+    return hdf5 ? hdf5.chunks(address) : this.#session(session).chunks(address);
+  }
+
+  /** @internal */
+  async askCompact(address: number): Promise<Uint8Array> {
+    const { hdf5, session } = this.#parts;
+    return hdf5 ? hdf5.compact(address) : this.#session(session).compact(address);
+  }
+
+  #session(session: Session | undefined): Session {
+    if (session !== undefined) return session;
+    throw new H5zError('H5Z_E_INTERNAL', `${this.name} is neither local nor remote`);
   }
 
   /** Every dataset that can be described, in the order of group traversal, each once, under the first path found. */
@@ -118,75 +186,28 @@ export class H5File {
   }
 
   close(): void {
-    this.source.close();
-  }
-
-  /** @internal Address of the root group. */
-  root(): number {
-    try {
-      return this.hdf5.root();
-    } catch (error) {
-      throw inFile(error, this.name);
-    }
+    this.#parts.source?.close();
+    this.#parts.session?.close();
   }
 
   #list(): Listing {
-    this.#listing ??= this.#walk();
+    this.#listing ??= this.#describe();
     return this.#listing;
   }
 
-  /** Depth first with a stack of our own, so that deep nesting cannot exhaust the caller's; each object once. */
-  #walk(): Listing {
-    const listing: Listing = { datasets: [], links: [], problems: [] };
-    const root = this.root();
-    const paths = new Map<number, string>([[root, '/']]);
-    const stack: { path: string; link: RawLink }[] = [];
-    const enter = (path: string, address: number) => {
+  #describe(): Listing {
+    const { hdf5, walked } = this.#parts;
+    const found = walked ?? (hdf5 ? walk(hdf5, this.name) : { datasets: [], links: [], problems: [] });
+    const datasets: Dataset[] = [];
+    const problems: Problem[] = [...found.problems];
+    for (const { path, address, info } of found.datasets) {
       try {
-        const links = this.hdf5.links(address) as RawLink[];
-        for (const link of links.reverse()) stack.push({ path: `${path}/${link.name}`, link });
+        datasets.push(new Dataset(this, path, address, info));
       } catch (error) {
-        listing.problems.push({ path: path || '/', error: inFile(error, this.name, path || '/') });
-      }
-    };
-    enter('', root);
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const { path, link } = next;
-      if (link.link !== 'hard') {
-        const { target, file } = link;
-        listing.links.push({
-          path,
-          kind: link.link,
-          ...(target === undefined ? {} : { target }),
-          ...(file === undefined ? {} : { file }),
-        });
-        continue;
-      }
-      const address = link.address ?? -1;
-      const first = paths.get(address);
-      if (first !== undefined) {
-        listing.links.push({ path, kind: 'hard', target: first });
-      } else if (link.kind === 'broken' || address < 0) {
-        const error = new H5zError('H5Z_E_CORRUPT', `${this.name}: ${path} leads to no readable object`, {
-          remedy: 'restore the file from a copy',
-        });
-        listing.links.push({ path, kind: 'broken' });
-        listing.problems.push({ path, error });
-      } else {
-        paths.set(address, path);
-        if (link.kind === 'group') enter(path, address);
-        if (link.kind === 'dataset') this.#add(listing, path, address);
+        problems.push({ path, error: inFile(error, this.name, path) });
       }
     }
-    return listing;
-  }
-
-  #add(listing: Listing, path: string, address: number): void {
-    try {
-      listing.datasets.push(new Dataset(this, path, address));
-    } catch (error) {
-      listing.problems.push({ path, error: inFile(error, this.name, path) });
-    }
+    return { datasets, links: found.links, problems };
   }
 }
 
@@ -203,13 +224,11 @@ export class Dataset {
   readonly chunkBytes: number;
   /** @internal Of its object header. */
   readonly address: number;
-  #chunks: readonly Chunk[] | undefined;
+  #chunks: ChunkList | undefined;
 
   /** @internal */
-  constructor(file: H5File, path: string, address: number) {
-    const raw = file.hdf5.dataset(address) as Omit<DatasetInfo, 'fill'> & {
-      fill: { status: DatasetInfo['fill']['status']; value?: string };
-    };
+  constructor(file: H5File, path: string, address: number, info: RawInfo) {
+    const raw = { ...info };
     const { value, ...fill } = raw.fill;
     // libhdf5 adds the user block's size to an address even where nothing is allocated.
     if (raw.storageSize === 0) delete (raw as { address?: number }).address;
@@ -228,15 +247,45 @@ export class Dataset {
     }
   }
 
-  /** The allocated chunks, in the order of the file's chunk index; none when the dataset is not chunked. */
-  get chunks(): readonly Chunk[] {
-    this.#chunks ??= this.info.layout === 'chunked' && this.elements > 0 ? this.#readIndex() : [];
+  /**
+   * The allocated chunks, in C order of their places; none when the dataset is not chunked. Read once, when first asked for.
+   * Throws H5Z_E_CORRUPT for a damaged index, a chunk outside the dataset or two at one place.
+   */
+  get chunks(): ChunkList {
+    this.#chunks ??= this.#index(() => {
+      const { hdf5 } = this.file.local('the chunk index', 'first `await dataset.loadChunks()`');
+      return hdf5.chunks(this.address);
+    });
     return this.#chunks;
   }
 
-  /** The stored bytes of one chunk. */
+  /** Reads the chunk index where it has not been read: the same list as `chunks`, for every kind of file. */
+  async loadChunks(): Promise<ChunkList> {
+    if (this.#chunks === undefined) {
+      let records: Float64Array = new Float64Array(0);
+      try {
+        if (this.#isIndexed()) records = await this.file.askChunks(this.address);
+      } catch (error) {
+        throw inFile(error, this.file.name, this.path);
+      }
+      this.#chunks ??= this.#index(() => records);
+    }
+    return this.#chunks;
+  }
+
+  /** The stored bytes of one chunk, still filtered; they are the caller's. Throws H5Z_E_CORRUPT for one outside the file. */
   readChunk(chunk: Chunk): Uint8Array {
     return this.#read(chunk.address, chunk.size, `chunk ${chunk.offset.join(',')}`);
+  }
+
+  /** The same for every kind of file, remote ones too. */
+  async fetchChunk(chunk: Chunk, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    return this.#fetch(chunk.address, chunk.size, `chunk ${chunk.offset.join(',')}`, options.signal);
+  }
+
+  /** @internal Throws for a chunk whose bytes cannot be in the file. */
+  checkChunk(chunk: Chunk): void {
+    this.#check(chunk.address, chunk.size, `chunk ${chunk.offset.join(',')}`);
   }
 
   /**
@@ -244,20 +293,40 @@ export class Dataset {
    * Throws H5Z_E_UNSUPPORTED for data in external files and for virtual datasets.
    */
   readStored(from = 0, length = this.byteLength - from): Uint8Array | undefined {
-    const { layout, external, address } = this.info;
-    if (layout === 'virtual' || external) {
-      const where = external ? 'external files' : 'other datasets (it is virtual)';
-      throw this.error('H5Z_E_UNSUPPORTED', `its data lie in ${where}`, 'read those directly');
-    }
+    const { layout, address } = this.info;
+    this.refuseElsewhere();
     if (layout === 'compact') {
-      const bytes = this.#ask(() => this.file.hdf5.compact(this.address));
-      if (bytes.length < from + length) {
-        const problem = `its compact data are ${bytes.length} bytes, not ${this.byteLength}`;
-        throw this.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
-      }
-      return bytes.subarray(from, from + length);
+      const { hdf5 } = this.file.local('compact data', 'use `await dataset.fetchStored()`');
+      const bytes = this.#ask(() => hdf5.compact(this.address));
+      return this.#compactPart(bytes, from, length);
     }
     return address === undefined ? undefined : this.#read(address + from, length, 'data');
+  }
+
+  /** As {@link readStored}, for every kind of file, remote ones too. */
+  async fetchStored(
+    from = 0,
+    length = this.byteLength - from,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Uint8Array | undefined> {
+    const { layout, address } = this.info;
+    this.refuseElsewhere();
+    if (layout === 'compact') {
+      try {
+        return this.#compactPart(await this.file.askCompact(this.address), from, length);
+      } catch (error) {
+        throw inFile(error, this.file.name, this.path);
+      }
+    }
+    return address === undefined ? undefined : this.#fetch(address + from, length, 'data', options.signal);
+  }
+
+  #compactPart(bytes: Uint8Array, from: number, length: number): Uint8Array {
+    if (bytes.length < from + length) {
+      const problem = `its compact data are ${bytes.length} bytes, not ${this.byteLength}`;
+      throw this.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
+    }
+    return bytes.subarray(from, from + length);
   }
 
   /** @internal */
@@ -266,30 +335,64 @@ export class Dataset {
     return new H5zError(code, `${this.file.name}: ${this.path}: ${problem}`, options);
   }
 
+  /** @internal Throws for data that lie in other files, and names them. */
+  refuseElsewhere(): void {
+    const { external = [], sources = [], layout } = this.info;
+    if (layout !== 'virtual' && external.length === 0) return;
+    const names = new Set(
+      layout === 'virtual' ? sources.map((s) => `${s.file}:${s.dataset}`) : external.map((e) => e.file),
+    );
+    const [first, second, ...more] = [...names];
+    const list = [first, second].filter((name) => name !== undefined).join(', ') || 'nowhere';
+    const rest = more.length > 0 ? ` and ${more.length} more` : '';
+    const kind = layout === 'virtual' ? 'other datasets (it is virtual)' : 'external files';
+    throw this.error('H5Z_E_UNSUPPORTED', `its data lie in ${kind}: ${list}${rest}`, 'read those directly');
+  }
+
   /** @internal The same error with file and dataset named. */
   explain(error: unknown): unknown {
     return inFile(error, this.file.name, this.path);
   }
 
-  #read(address: number, length: number, what: string): Uint8Array {
+  #check(address: number, length: number, what: string): void {
     if (address + length > this.file.size) {
       const problem = `${what} lies at ${address}, ${length} bytes long, but the file ends at ${this.file.size}`;
       throw this.error('H5Z_E_CORRUPT', problem, 'the file is cut short or damaged: restore it from a copy');
     }
+  }
+
+  #read(address: number, length: number, what: string): Uint8Array {
+    this.#check(address, length, what);
+    const { source } = this.file.local('bytes', 'use `await dataset.fetchChunk(chunk)` or `fetchStored`');
     const bytes = new Uint8Array(length);
-    this.#ask(() => this.file.source.readInto(address, bytes));
+    this.#ask(() => source.readInto(address, bytes));
     return bytes;
   }
 
-  #readIndex(): Chunk[] {
-    const rank = this.info.shape.length;
-    const numbers = this.#ask(() => this.file.hdf5.chunks(this.address));
-    const chunks: Chunk[] = [];
-    for (let at = 0; at + rank + 3 <= numbers.length; at += rank + 3) {
-      const [address = 0, size = 0, filterMask = 0] = numbers.subarray(at + rank, at + rank + 3);
-      chunks.push({ offset: [...numbers.subarray(at, at + rank)], address, size, filterMask });
+  async #fetch(address: number, length: number, what: string, signal?: AbortSignal): Promise<Uint8Array> {
+    this.#check(address, length, what);
+    signal?.throwIfAborted();
+    try {
+      return await this.file.chunkFile.read(address, length);
+    } catch (error) {
+      throw inFile(error, this.file.name, this.path);
     }
-    return chunks;
+  }
+
+  #isIndexed(): boolean {
+    return this.info.layout === 'chunked' && this.elements > 0;
+  }
+
+  #index(ask: () => Float64Array): ChunkList {
+    const { shape, chunk = [] } = this.info;
+    const twice = (offset: readonly number[]) =>
+      this.error('H5Z_E_CORRUPT', `chunk ${offset.join(',')} is there twice`, 'restore the file from a copy');
+    if (!this.#isIndexed()) return new ChunkList(new Float64Array(0), [], [], twice);
+    if (chunk.length !== shape.length || chunk.some((n) => n < 1)) {
+      const problem = `its chunks have shape ${chunk.join('x')}, the dataset ${shape.join('x')}`;
+      throw this.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
+    }
+    return new ChunkList(this.#ask(ask), shape, chunk, twice);
   }
 
   #ask<T>(work: () => T): T {
@@ -299,17 +402,6 @@ export class Dataset {
       throw inFile(error, this.file.name, this.path);
     }
   }
-}
-
-/** The same error with file and object named. */
-function inFile(error: unknown, file: string, path?: string): H5zError {
-  if (!isH5zError(error)) throw error;
-  const [problem = '', ...remedy] = error.message.split('; ');
-  const place = path === undefined ? file : `${file}: ${path}`;
-  if (problem.startsWith(place)) return error;
-  const told = problem.startsWith(`${path}`) || problem.startsWith(file) ? problem : `${place}: ${problem}`;
-  const options = { cause: error, details: { ...error.details, file, path } };
-  return new H5zError(error.code, told, remedy.length > 0 ? { ...options, remedy: remedy.join('; ') } : options);
 }
 
 function normal(path: string): string {

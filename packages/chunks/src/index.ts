@@ -5,10 +5,27 @@
 //   const values = canonicalBytes(await readAll(file.datasets[0], registry), file.datasets[0].info.type);
 
 export { canonicalBytes, canonicalSize } from './canonical.js';
-export { type Dataset, type H5File, MAX_CHUNK_BYTES, type OpenOptions, open, type Problem } from './file.js';
+export type { ChunkList } from './chunk-list.js';
+export {
+  type Dataset,
+  type FileInput,
+  type H5File,
+  MAX_CHUNK_BYTES,
+  type OpenOptions,
+  open,
+  type Problem,
+} from './file.js';
 export { HOST_FILTERS, hostCodec } from './host.js';
+export type { HttpOptions } from './http.js';
 export type { WasmInput } from './module.js';
 export { loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
+export {
+  type DatasetValues,
+  type NumberArray,
+  type ReadDatasetOptions,
+  readDataset,
+  type Slice,
+} from './read-dataset.js';
 export {
   type ChosenStage,
   type Codecs,
@@ -18,6 +35,7 @@ export {
   type RepackReport,
   repack,
 } from './repack.js';
+export type { RemoteOptions } from './session.js';
 export { bytesSource, fileSource, type Source } from './source.js';
 export type * from './types.js';
 export { type ChunkToWrite, type WriteOptions, type Written, writeChunks } from './write.js';

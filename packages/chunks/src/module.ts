@@ -86,7 +86,7 @@ export class Hdf5 {
     return JSON.parse(text.decode(this.#call((x) => x.h5c_dataset(dataset))));
   }
 
-  /** Records of rank + 3 numbers: offsets, address, size, filter mask. */
+  /** Per chunk four numbers: its number in the grid of chunks (C order), address, size, filter mask. */
   chunks(dataset: number): Float64Array {
     const bytes = this.#call((x) => x.h5c_chunks(dataset));
     return new Float64Array(bytes.buffer, 0, bytes.length / 8);

@@ -2,6 +2,8 @@
 // elements of one row of chunks along the first dimension), so that a digest of a large dataset needs little memory.
 
 import {
+  type BatchOptions,
+  type ChunkFile,
   type Codec,
   createPipeline,
   H5zError,
@@ -103,156 +105,135 @@ export async function* readBands(
     return;
   }
   const pipeline = filters !== undefined && 'stages' in filters ? filters : await loadPipeline(dataset, filters);
-  const { shape } = dataset.info;
-  const chunk = dataset.info.chunk as readonly number[];
-  if (chunk.length !== shape.length || chunk.some((n) => n < 1)) {
-    const problem = `its chunks have shape ${chunk.join('x')}, the dataset ${shape.join('x')}`;
-    throw dataset.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
-  }
-  const grid = new Grid(dataset, chunk);
-  const total = dataset.chunks.length;
-  const rows = grid.rows(dataset.chunks);
+  const chunks = await dataset.loadChunks();
+  const { shape, chunk = [] } = dataset.info;
+  const [first = 1, ...rest] = shape;
+  const [height = 1] = chunk;
+  const rowBytes = rest.reduce((product, n) => product * n, dataset.info.type.size);
   let done = 0;
-  for (let row = 0; row < grid.rowCount; row++) {
-    const band = grid.blankBand(row);
-    for (const stored of rows.get(row) ?? []) {
-      grid.place(decodeChunk(dataset, pipeline, stored, grid), stored, band);
-      options.onChunk?.(++done, total);
+  for (let from = 0; from < first; from += height) {
+    const rows = Math.min(height, first - from);
+    if (rows * rowBytes > MAX_BAND_BYTES) {
+      const problem = `a row of its chunks takes ${rows * rowBytes} bytes`;
+      throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with readDataset and `slice`');
     }
+    const band = pipeline.allocate(rows * rowBytes);
+    const box = { start: [from, ...rest.map(() => 0)], shape: [rows, ...rest] };
+    await decodeBox(dataset, pipeline, box, band, {
+      onChunk: () => options.onChunk?.(++done, chunks.length),
+    });
     yield band;
   }
 }
 
-function* readPieces(dataset: Dataset): Generator<Uint8Array> {
+async function* readPieces(dataset: Dataset): AsyncGenerator<Uint8Array> {
   const unit = dataset.info.type.size;
   const step = Math.max(1, Math.floor(PIECE_BYTES / unit)) * unit;
   for (let at = 0; at < dataset.byteLength; at += step) {
     const length = Math.min(step, dataset.byteLength - at);
-    yield dataset.readStored(at, length) ?? filled(length, dataset.info.fill.value);
+    const piece = await dataset.fetchStored(at, length);
+    yield piece ?? fill(new Uint8Array(length), dataset.info.fill.value);
   }
 }
 
-function decodeChunk(dataset: Dataset, pipeline: Pipeline, stored: Chunk, grid: Grid): Uint8Array {
-  const label = `chunk ${stored.offset.join(',')}`;
-  const bytes = dataset.readChunk(stored);
+/** A part of a dataset, in elements. */
+export interface Box {
+  readonly start: readonly number[];
+  readonly shape: readonly number[];
+}
+
+/**
+ * The elements of a box of a chunked dataset to `out` (C order, box.shape x element size bytes): every chunk that it
+ * touches and that `wanted` does not turn down is read and decoded, several at once; the fill value elsewhere.
+ */
+export async function decodeBox(
+  dataset: Dataset,
+  pipeline: Pipeline,
+  box: Box,
+  out: Uint8Array,
+  options: BatchOptions & { readonly wanted?: (chunk: Chunk) => boolean } = {},
+): Promise<void> {
+  const { shape, chunk = [], rawEdgeChunks } = dataset.info;
+  if (box.shape.includes(0)) return;
+  const chunks = await dataset.loadChunks();
+  const placeOf = (at: number, i: number) => Math.floor(at / (chunk[i] ?? 1));
+  const first = box.start.map(placeOf);
+  const last = box.start.map((at, i) => placeOf(at + (box.shape[i] ?? 1) - 1, i));
+  const places = first.reduce((product, at, i) => product * ((last[i] ?? 0) - at + 1), 1);
+  const touched: Chunk[] = [];
+  for (const one of chunks.within(first, last)) if (options.wanted?.(one) ?? true) touched.push(one);
+  if (touched.length < places) fill(out, dataset.info.fill.value);
+  const { file } = dataset;
+  const chunkFile = file.remote ? coalesced(file.chunkFile, touched) : file.chunkFile;
+  const ranges = touched.map((stored) => {
+    const sticksOut = stored.offset.some((at, i) => at + (chunk[i] ?? 1) > (shape[i] ?? 0));
+    const filterMask = rawEdgeChunks === true && sticksOut ? 0xffffffff : stored.filterMask;
+    return { file: chunkFile, address: stored.address, length: stored.size, offset: stored.offset, filterMask };
+  });
+  function* checked() {
+    for (const [i, range] of ranges.entries()) {
+      dataset.checkChunk(touched[i] as Chunk);
+      yield range;
+    }
+  }
+  const { wanted: _, ...batch } = options;
+  const layout = { shape: box.shape, chunk, itemSize: dataset.info.type.size, origin: box.start };
   try {
-    const raw = dataset.info.rawEdgeChunks === true && grid.sticksOut(stored);
-    const filterMask = raw ? 0xffffffff : stored.filterMask;
-    return pipeline.decode(bytes, { filterMask, size: dataset.chunkBytes });
-  } catch (cause) {
-    if (!(cause instanceof H5zError)) throw cause;
-    const [problem = '', ...remedy] = cause.message.split('; ');
-    throw dataset.error(cause.code, `${label}: ${problem}`, remedy.join('; ') || 'restore the file from a copy', cause);
+    await pipeline.decodeMany(checked(), { ...batch, into: out, layout });
+  } catch (error) {
+    throw dataset.explain(error);
   }
 }
 
-/** Where chunks lie in the dataset. */
-class Grid {
-  readonly rowCount: number;
-  readonly #dataset: Dataset;
-  readonly #shape: readonly number[];
-  readonly #chunk: readonly number[];
-  readonly #unit: number;
-  /** Bytes of one index step of the first dimension. */
-  readonly #rowBytes: number;
+/** Chunks of a remote file that lie this close are fetched as one range, up to so many bytes. */
+const GAP_BYTES = 64 * 1024;
+const RANGE_BYTES = 8 * 1024 * 1024;
 
-  constructor(dataset: Dataset, chunk: readonly number[]) {
-    this.#dataset = dataset;
-    this.#shape = dataset.info.shape;
-    this.#chunk = chunk;
-    this.#unit = dataset.info.type.size;
-    const [first = 1, ...rest] = this.#shape;
-    this.#rowBytes = rest.reduce((product, n) => product * n, this.#unit);
-    this.rowCount = Math.ceil(first / (chunk[0] ?? 1));
+/** A remote file that fetches neighbours among `chunks`, which are read in this order, as one range and the next one ahead. */
+function coalesced(file: ChunkFile, chunks: readonly Chunk[]): ChunkFile {
+  interface Group {
+    readonly start: number;
+    end: number;
+    left: number;
+    bytes?: Promise<Uint8Array>;
   }
-
-  /** The chunks by row; a chunk outside the dataset or twice at one place is an error. */
-  rows(chunks: readonly Chunk[]): Map<number, Chunk[]> {
-    const rows = new Map<number, Chunk[]>();
-    const seen = new Set<string>();
-    for (const chunk of chunks) {
-      const fits = chunk.offset.every((at, i) => at % this.#at(i) === 0 && at < (this.#shape[i] ?? 0));
-      const place = chunk.offset.join(',');
-      if (!fits || seen.has(place)) {
-        const problem = `chunk ${place} ${fits ? 'is there twice' : 'lies outside the chunk grid'}`;
-        throw this.#dataset.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');
-      }
-      seen.add(place);
-      const row = (chunk.offset[0] ?? 0) / this.#at(0);
-      const list = rows.get(row);
-      if (list) list.push(chunk);
-      else rows.set(row, [chunk]);
-    }
-    return rows;
+  const groups: Group[] = [];
+  const groupOf = new Map<number, number>();
+  for (const { address, size } of chunks) {
+    const last = groups.at(-1);
+    const near = last !== undefined && address >= last.end && address - last.end <= GAP_BYTES;
+    if (near && address + size - last.start <= RANGE_BYTES && !groupOf.has(address)) {
+      last.end = address + size;
+      last.left++;
+    } else if (!groupOf.has(address)) groups.push({ start: address, end: address + size, left: 1 });
+    if (!groupOf.has(address)) groupOf.set(address, groups.length - 1);
   }
-
-  blankBand(row: number): Uint8Array {
-    const [first = 1] = this.#shape;
-    const height = Math.min(this.#at(0), first - row * this.#at(0));
-    const bytes = height * this.#rowBytes;
-    if (bytes > MAX_BAND_BYTES) {
-      const problem = `a row of its chunks takes ${bytes} bytes`;
-      throw this.#dataset.error('H5Z_E_MEMORY', problem, 'read the chunks one by one with readChunk');
-    }
-    return filled(bytes, this.#dataset.info.fill.value);
-  }
-
-  sticksOut(chunk: Chunk): boolean {
-    return chunk.offset.some((at, i) => at + this.#at(i) > (this.#shape[i] ?? 0));
-  }
-
-  /** Copies the part of a decoded chunk that lies in the dataset into its band. */
-  place(data: Uint8Array, chunk: Chunk, band: Uint8Array): void {
-    const rank = this.#shape.length;
-    const counts = this.#chunk.map((n, i) => Math.min(n, (this.#shape[i] ?? 0) - (chunk.offset[i] ?? 0)));
-    // The longest run that is whole in both: trailing dimensions that the chunk covers entirely, and one more.
-    let run = rank - 1;
-    while (run > 0 && this.#at(run) === this.#shape[run]) run--;
-    let unit = this.#unit;
-    const chunkStep = new Array<number>(rank);
-    const bandStep = new Array<number>(rank);
-    for (let i = rank - 1, inChunk = unit, inBand = unit; i >= 0; i--) {
-      chunkStep[i] = inChunk;
-      bandStep[i] = inBand;
-      inChunk *= this.#at(i);
-      inBand *= this.#shape[i] ?? 1;
-    }
-    unit = (counts[run] ?? 1) * (chunkStep[run] ?? this.#unit);
-    const index = new Array<number>(run).fill(0);
-    let to = 0;
-    for (let i = 1; i < rank; i++) to += (chunk.offset[i] ?? 0) * (bandStep[i] ?? 0);
-    let from = 0;
-    for (;;) {
-      band.set(data.subarray(from, from + unit), to);
-      let dim = run - 1;
-      for (; dim >= 0; dim--) {
-        from += chunkStep[dim] ?? 0;
-        to += bandStep[dim] ?? 0;
-        const next = (index[dim] ?? 0) + 1;
-        if (next < (counts[dim] ?? 0)) {
-          index[dim] = next;
-          break;
-        }
-        from -= next * (chunkStep[dim] ?? 0);
-        to -= next * (bandStep[dim] ?? 0);
-        index[dim] = 0;
-      }
-      if (dim < 0) return;
-    }
-  }
-
-  #at(dimension: number): number {
-    return this.#chunk[dimension] ?? 1;
-  }
+  const fetched = (group: Group): Promise<Uint8Array> => {
+    group.bytes ??= Promise.resolve(file.read(group.start, group.end - group.start));
+    group.bytes.catch(() => undefined); // whoever waits for it is told
+    return group.bytes;
+  };
+  return {
+    async read(address, length) {
+      const at = groupOf.get(address) ?? -1;
+      const group = groups[at];
+      if (group === undefined || group.left === 0 || address + length > group.end) return file.read(address, length);
+      const bytes = fetched(group);
+      const next = groups[at + 1];
+      if (next !== undefined && next.left > 0) fetched(next);
+      const part = (await bytes).slice(address - group.start, address - group.start + length);
+      if (--group.left === 0) delete group.bytes;
+      return part;
+    },
+  };
 }
 
-/** `length` bytes of the fill value repeated; zeros without one. */
-function filled(length: number, value: Uint8Array | undefined): Uint8Array {
-  const bytes = new Uint8Array(length);
-  if (value === undefined || value.length === 0 || value.every((byte) => byte === 0)) return bytes;
-  bytes.set(value.subarray(0, length));
-  for (let done = Math.min(value.length, length); done < length; done *= 2) {
-    bytes.copyWithin(done, 0, Math.min(done, length - done));
+/** Repeats the fill value over `bytes`; zeros without one. Returns them. */
+export function fill(bytes: Uint8Array, value: Uint8Array | undefined): Uint8Array {
+  if (value === undefined || value.length === 0 || value.every((byte) => byte === 0)) return bytes.fill(0);
+  bytes.set(value.subarray(0, bytes.length));
+  for (let done = Math.min(value.length, bytes.length); done < bytes.length; done *= 2) {
+    bytes.copyWithin(done, 0, Math.min(done, bytes.length - done));
   }
   return bytes;
 }

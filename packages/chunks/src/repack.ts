@@ -170,7 +170,7 @@ async function plan(dataset: Dataset, options: RepackOptions): Promise<Job | str
   const { info } = dataset;
   const { registry } = options;
   if (info.layout === 'virtual') return 'virtual';
-  if (info.external) return 'its data lie in external files';
+  if (info.external?.length) return 'its data lie in external files';
   if (info.space !== 'simple') return 'not an array';
   if (pointsElsewhere(info.type)) return 'variable-length data or references';
   const asked = options.chunk?.length === info.shape.length ? options.chunk : undefined;

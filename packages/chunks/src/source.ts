@@ -1,13 +1,15 @@
 // Where a file's bytes come from: memory anywhere, a file descriptor in Node. Nothing here imports Node by name, so
 // that bundlers for browsers have nothing to trip over.
 
-import { H5zError } from '@h5z/core';
+import { type ChunkFile, H5zError } from '@h5z/core';
 
 /** Random access to a file. */
 export interface Source {
   /** For messages. */
   readonly name: string;
   readonly size: number;
+  /** Absolute path of a file on disk that holds exactly these bytes: native code then reads chunks from it by itself. */
+  readonly path?: string;
   /** Copies bytes from `offset` into `to`, all of them or an error. */
   readInto(offset: number, to: Uint8Array): void;
   close(): void;
@@ -29,8 +31,10 @@ export function bytesSource(bytes: Uint8Array, name: string): Source {
 }
 
 /** A file on disk as a source; it stays open until `close`. */
-export function fileSource(path: string): Source {
+export function fileSource(place: string | URL): Source {
   const fs = fileSystem();
+  const path =
+    typeof place === 'string' ? place : (process?.getBuiltinModule?.('node:url').fileURLToPath(place) ?? place.href);
   if (fs === undefined) {
     throw new H5zError('H5Z_FILE', `there is no file system here to open ${path} from`, {
       remedy: "pass the file's bytes",
@@ -55,6 +59,7 @@ export function fileSource(path: string): Source {
   return {
     name: path,
     size,
+    path: process.getBuiltinModule('node:path').resolve(path),
     readInto(offset, to) {
       let done = 0;
       while (done < to.length) {
@@ -66,6 +71,18 @@ export function fileSource(path: string): Source {
     close() {
       if (open) fs.closeSync(fd);
       open = false;
+    },
+  };
+}
+
+/** A source as batches of chunks read it. */
+export function chunkFileOf(source: Source): ChunkFile {
+  return {
+    ...(source.path === undefined ? {} : { path: source.path }),
+    read(address, length) {
+      const bytes = new Uint8Array(length);
+      source.readInto(address, bytes);
+      return bytes;
     },
   };
 }

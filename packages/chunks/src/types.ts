@@ -123,10 +123,39 @@ export interface DatasetInfo {
   readonly storageSize: number;
   /** Where contiguous data lie; absent while nothing is allocated. */
   readonly address?: number;
-  /** Number of external files that hold contiguous data. */
-  readonly external?: number;
-  /** Number of source mappings of a virtual dataset. */
-  readonly mappings?: number;
+  /** External files that hold contiguous data, in order; empty when the data lie in this file. */
+  readonly external?: readonly ExternalFile[];
+  /** Where the data of a virtual dataset come from. */
+  readonly sources?: readonly VirtualSource[];
+}
+
+/** A piece of contiguous data in another file. */
+export interface ExternalFile {
+  readonly file: string;
+  /** First byte in that file. */
+  readonly offset: number;
+  /** Bytes; -1: to the end of the data. */
+  readonly size: number;
+}
+
+/** Blocks of elements at regular steps, as H5Sselect_hyperslab takes them; null: unlimited. */
+export interface Hyperslab {
+  readonly start: readonly number[];
+  readonly stride: readonly number[];
+  readonly count: readonly (number | null)[];
+  readonly block: readonly (number | null)[];
+}
+
+/** One mapping of a virtual dataset. */
+export interface VirtualSource {
+  /** As it lies in the file: "." is the file itself; `%b` in it stands for a block's number. */
+  readonly file: string;
+  /** Path in that file. */
+  readonly dataset: string;
+  /** The elements of the virtual dataset that it gives; null: all. An irregular selection is its blocks. */
+  readonly here: readonly Hyperslab[] | null;
+  /** The elements of the source that they are. */
+  readonly there: readonly Hyperslab[] | null;
 }
 
 /** One allocated chunk. */

@@ -79,7 +79,7 @@ with h5py.File(${JSON.stringify(path)}, 'w', libver='latest') as f:
     const { data, offset } = whole([4, 3]);
     await writeChunks(path, '/x/y', [{ offset, data, encoded: true, filterMask: 3 }]);
     const file = await open(path);
-    expect(file.dataset('/x/y').chunks).toMatchObject([{ offset: [4, 3], size: 48, filterMask: 3 }]);
+    expect([...file.dataset('/x/y').chunks]).toMatchObject([{ offset: [4, 3], size: 48, filterMask: 3 }]);
     file.close();
     expect(read(path)[4]?.slice(3, 6)).toEqual([430, 431, 432]);
   });

@@ -78,7 +78,7 @@ export async function inspectFile(path: string, registry: Registry): Promise<Ins
 
 async function factsOf(dataset: Dataset, registry: Registry): Promise<DatasetFacts> {
   const { info } = dataset;
-  let chunks: Dataset['chunks'] = [];
+  let chunks: Dataset['chunks'] | undefined;
   let error: Failure | undefined;
   try {
     chunks = dataset.chunks;
@@ -91,8 +91,8 @@ async function factsOf(dataset: Dataset, registry: Registry): Promise<DatasetFac
     shape: info.shape,
     layout: info.space === 'simple' ? info.layout : info.space,
     ...(info.chunk ? { chunk: info.chunk } : {}),
-    chunks: chunks.length,
-    maskedChunks: chunks.filter(({ filterMask }) => filterMask !== 0).length,
+    chunks: chunks?.length ?? 0,
+    maskedChunks: chunks?.countMasked() ?? 0,
     filters: await Promise.all(
       info.filters.map(async (stage) => {
         const parameters = await stageParameters(stage, registry);
