@@ -327,53 +327,108 @@ H5T_NAMES = {  # the types of `two`, as libhdf5 exports them
 }
 
 
-def two(job):
-    """Writes through h5py's libhdf5 and, by ctypes, through the system's: two libraries, one image of the plugin."""
-    import h5py
-    import numpy as np
+class Raw:
+    """A libhdf5 called by ctypes, as a host does that has its own: the job's dataset written to a file and read back."""
 
-    h5 = ctypes.CDLL(job["libhdf5"])
-    hid = ctypes.c_int64
-    for function in ("H5Fcreate", "H5Screate_simple", "H5Pcreate", "H5Dcreate2"):
-        getattr(h5, function).restype = hid
-    h5.H5open()
+    def __init__(self, h5, job):
+        self.h5, self.job, self.case = h5, job, job["case"]
+        self.values = data_of(self.case)
+        for function in ("H5Fcreate", "H5Fopen", "H5Screate_simple", "H5Pcreate", "H5Dcreate2", "H5Dopen2"):
+            getattr(h5, function).restype = ctypes.c_int64
+        h5.H5open()
 
-    def variable(name):
-        return hid.in_dll(h5, name)
+    def variable(self, name):
+        return ctypes.c_int64.in_dll(self.h5, name)
 
-    case = job["case"]
-    values = data_of(case)
-    rank, chunk = len(case["shape"]), case["chunk"]
-    words = (ctypes.c_uint * max(len(job["client"]), 1))(*job["client"])
-
-    def system(path):
+    def write(self, path):
+        hid, h5, case, client = ctypes.c_int64, self.h5, self.case, self.job["client"]
+        rank, chunk = len(case["shape"]), case["chunk"]
+        words = (ctypes.c_uint * max(len(client), 1))(*client)
         file = hid(h5.H5Fcreate(path.encode(), 2, hid(0), hid(0)))
         space = hid(h5.H5Screate_simple(rank, (ctypes.c_uint64 * rank)(*case["shape"]), None))
-        dcpl = hid(h5.H5Pcreate(variable("H5P_CLS_DATASET_CREATE_ID_g")))
+        dcpl = hid(h5.H5Pcreate(self.variable("H5P_CLS_DATASET_CREATE_ID_g")))
         h5.H5Pset_chunk(dcpl, rank, (ctypes.c_uint64 * rank)(*chunk))
-        assert h5.H5Pset_filter(dcpl, job["id"], 0, ctypes.c_size_t(len(job["client"])), words) >= 0
-        number = variable(H5T_NAMES[case["dtype"]])
+        assert h5.H5Pset_filter(dcpl, self.job["id"], 0, ctypes.c_size_t(len(client)), words) >= 0
+        number = self.variable(H5T_NAMES[case["dtype"]])
         dataset = hid(h5.H5Dcreate2(file, b"x", number, space, hid(0), dcpl, hid(0)))
         assert dataset.value >= 0, "H5Dcreate2 failed"
-        data = values.ctypes.data_as(ctypes.c_void_p)
+        data = self.values.ctypes.data_as(ctypes.c_void_p)
         assert h5.H5Dwrite(dataset, number, hid(0), hid(0), hid(0), data) >= 0, "H5Dwrite failed"
         h5.H5Dclose(dataset)
         h5.H5Fclose(file)
 
-    def wheel(path):
-        with h5py.File(path, "w") as file:
-            opts = tuple(job["client"])
-            file.create_dataset("x", data=values, chunks=tuple(chunk), compression=job["id"], compression_opts=opts)
+    def read(self, path):
+        import numpy as np
 
+        hid, h5 = ctypes.c_int64, self.h5
+        file = hid(h5.H5Fopen(path.encode(), 0, hid(0)))
+        dataset = hid(h5.H5Dopen2(file, b"x", hid(0)))
+        back = np.zeros_like(self.values)
+        number = self.variable(H5T_NAMES[self.case["dtype"]])
+        data = back.ctypes.data_as(ctypes.c_void_p)
+        assert h5.H5Dread(dataset, number, hid(0), hid(0), hid(0), data) >= 0, "H5Dread failed"
+        h5.H5Dclose(dataset)
+        h5.H5Fclose(file)
+        return back
+
+
+def wheel(job, path):
+    """The same by h5py."""
+    import h5py
+
+    case, opts = job["case"], tuple(job["client"])
+    with h5py.File(path, "w") as file:
+        chunks = tuple(case["chunk"])
+        file.create_dataset("x", data=data_of(case), chunks=chunks, compression=job["id"], compression_opts=opts)
+
+
+def two(job):
+    """Writes through h5py's libhdf5 and, by ctypes, through the system's: two libraries, one image of the plugin. First by
+    turns, then both at once."""
+    import threading
+
+    import h5py
+
+    values = data_of(job["case"])
+    system = Raw(ctypes.CDLL(job["libhdf5"]), job)
+    work = {"h5py": lambda path: wheel(job, path), "system": system.write}
+    turns = [(f"{i} {who}", who) for i, who in enumerate(["h5py", "system", "h5py", "system"])]
+    for i, (_, who) in enumerate(turns):
+        work[who](f"{job['file']}.{i}")
+    failures = []
+
+    def many(who):
+        try:
+            for i in range(25):
+                work[who](f"{job['file']}.{who}")
+        except Exception as error:
+            failures.append(f"{who}: {error!r}")
+
+    threads = [threading.Thread(target=many, args=[who]) for who in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
     answer = {}
-    for i, (who, work) in enumerate([("h5py", wheel), ("system", system), ("h5py", wheel), ("system", system)]):
-        path = f"{job['file']}.{i}"
-        work(path)
+    files = [(label, f"{job['file']}.{i}") for i, (label, _) in enumerate(turns)]
+    files += [(f"{who} beside the other", f"{job['file']}.{who}") for who in work]
+    for label, path in files:
         with h5py.File(path) as file:
             stored = file["x"].id.get_create_plist().get_filter(0)
             back = file["x"][...]
-            answer[f"{i} {who}"] = {"same": bool((back == values).all()), "sha256": digest(back), "cd": list(stored[2])}
+            answer[label] = {"same": bool((back == values).all()), "sha256": digest(back), "cd": list(stored[2])}
     return answer
+
+
+def private(job):
+    """A host that loads libhdf5 for itself alone: its symbols are nobody else's to find. No h5py in this process."""
+    path = f"{job['file']}.private"
+    h5 = ctypes.CDLL(job["libhdf5"], mode=ctypes.RTLD_LOCAL)
+    host = Raw(h5, job)
+    host.write(path)
+    back = host.read(path)
+    return {"same": bool((back == host.values).all()), "sha256": digest(back)}
 
 
 def mapped(words):
@@ -390,7 +445,7 @@ def main():
         job = json.load(file)
     if job.get("hdf5plugin"):
         import hdf5plugin  # noqa: F401  registers its plugins
-    elif job["do"] != "callback":
+    elif job["do"] not in ("callback", "private"):
         import h5py
 
         try:

@@ -1,5 +1,5 @@
-// Our native libraries as HDF5 plugins, in processes of their own: h5py's wheel and Debian's h5py write and read, h5dump
-// reads, hdf5plugin checks both directions. cases.ts makes the matrix from filter.json.
+// Our native libraries as HDF5 plugins, in processes of their own: h5py's wheel, Debian's h5py, h5repack and netCDF write and
+// read, h5dump reads, hosts have libhdf5 to themselves, hdf5plugin checks both directions. cases.ts makes the matrix from filter.json.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,7 +17,9 @@ import { type FilterFolder, filterFolders, filtersUnderTest } from '../support/p
 import { type Case, cases } from './cases.ts';
 
 const run = promisify(execFile);
-const { python: PYTHON, systemPython: SYSTEM_PYTHON, h5dump: H5DUMP } = env;
+const { python: PYTHON, systemPython: SYSTEM_PYTHON, h5dump: H5DUMP, nccopy: NCCOPY } = env;
+/** It comes with h5dump. */
+const H5REPACK = H5DUMP && join(dirname(H5DUMP), 'h5repack');
 const SYSTEM_HDF5 = globSync('/usr/lib/*/libhdf5_serial.so.*')[0];
 const SUFFIX = process.platform === 'darwin' ? '.dylib' : '.so';
 
@@ -286,7 +288,8 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       const job = { do: 'two', id, file: path('two'), libhdf5: SYSTEM_HDF5, client, case: simple() };
       const { answer, images } = await peer<Record<string, { same: boolean; cd: number[] }>>(python, job);
       const [first, ...others] = Object.values(answer);
-      expect(Object.keys(answer)).toEqual(['0 h5py', '1 system', '2 h5py', '3 system']);
+      const beside = ['h5py beside the other', 'system beside the other'];
+      expect(Object.keys(answer)).toEqual(['0 h5py', '1 system', '2 h5py', '3 system', ...beside]);
       if (!lossy) expect(first?.same).toBe(true);
       for (const other of others) expect(other).toEqual(first);
       if (process.platform !== 'linux') return;
@@ -294,6 +297,62 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       expect(images.ours).toContain(library);
       expect(new Set(images.hdf5.filter((file) => !file.includes('_hl')).map(dirname)).size).toBe(2);
     });
+
+    it.skipIf(!SYSTEM_HDF5)('serves a host that has libhdf5 to itself (needs the system libhdf5)', async () => {
+      const { client } = simple();
+      const job = { do: 'private', id, file: path('host'), libhdf5: SYSTEM_HDF5, client, case: simple() };
+      const { answer, images } = await peer<{ same: boolean; sha256: string }>(python, job);
+      expect(answer.sha256).toBe(read.get('ours < ours')?.answer[simple().name]?.sha256);
+      if (process.platform !== 'linux') return;
+      expect(images.ours).toContain(library);
+      expect(images.hdf5).toHaveLength(1);
+    });
+
+    it.skipIf(!NCCOPY || lossy)(
+      NCCOPY ? 'writes under nccopy what ncdump and h5py read' : need('nccopy'),
+      { timeout: 60_000 },
+      async () => {
+        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+        const tool = (program: string, ...args: string[]) =>
+          run(join(dirname(NCCOPY as string), program), args, { env, maxBuffer: 1 << 26 });
+        const [plain, filtered] = [path('nc-plain'), path('nc-filtered')];
+        // Bytes of an image are what most filters take; netCDF leaves out a filter that refuses.
+        const numbers = Array.from({ length: 64 * 48 }, (_, i) => Math.floor(i / 7) % 113);
+        const cdl = `netcdf t { dimensions: y = 64 ; x = 48 ; variables: ubyte v(y, x) ; data: v = ${numbers.join()} ; }`;
+        writeFileSync(`${plain}.cdl`, cdl);
+        await tool('ncgen', '-4', '-o', plain, `${plain}.cdl`);
+        const words = ['v', id, ...simple().client].join();
+        await tool('nccopy', '-4', '-s', '-F', words, '-c', 'y/32,x/48', plain, filtered);
+        const values = async (file: string) => (await tool('ncdump', file)).stdout.replace(/^netcdf .*/, '');
+        expect((await tool('ncdump', '-hs', filtered)).stdout).toContain(`v:_Filter = "${id}`);
+        expect(await values(filtered)).toBe(await values(plain));
+        const read = `import h5py, sys; print(int(h5py.File(sys.argv[1])['v'][...].astype('u8').sum()))`;
+        const sum = await run(python, ['-c', read, filtered], { env });
+        expect(Number(sum.stdout)).toBe(numbers.reduce((total, value) => total + value, 0));
+      },
+    );
+
+    it.skipIf(!H5REPACK || lossy)(
+      H5REPACK ? 'encodes and decodes under h5repack' : need('h5dump'),
+      { timeout: 60_000 },
+      async () => {
+        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+        const { name: dataset, client } = simple();
+        const [packed, back] = [path('repacked'), path('unpacked')];
+        const filter = ['UD=', [id, 0, client.length, ...client].join()].join('');
+        const repack = (from: string, to: string, ...args: string[]) =>
+          run(H5REPACK as string, [...args, from, to], { env, maxBuffer: 1 << 26 });
+        await repack(path('ours'), back, '-f', `/${dataset}:NONE`);
+        await repack(back, packed, '-f', `/${dataset}:${filter}`);
+        const job = { do: 'read', id, file: packed, cases: all.filter((entry) => entry.name === dataset) };
+        const { answer } = await peer<Outcomes>(python, job);
+        const ours = read.get('ours < ours')?.answer[dataset];
+        expect(answer[dataset]?.sha256).toBe(ours?.sha256);
+        expect(answer[dataset]?.filters?.find((stage) => stage.id === id)?.cd).toEqual(
+          ours?.filters?.find((stage) => stage.id === id)?.cd,
+        );
+      },
+    );
 
     it("keeps HDF5 2.2's rules for buffers, with no libhdf5 in the process", async () => {
       const stored = read.get('ours < ours')?.answer[simple().name]?.filters;

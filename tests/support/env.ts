@@ -9,6 +9,8 @@ const NAMES = {
   shared: 'H5Z_SHARED',
   chromium: 'H5Z_CHROMIUM',
   h5dump: 'H5Z_H5DUMP',
+  /** Beside it ncgen and ncdump. */
+  nccopy: 'H5Z_NCCOPY',
   /** clang with libFuzzer. */
   fuzzCompiler: 'H5Z_CC_FUZZ',
 } as const;

@@ -175,6 +175,7 @@ export async function doctor(): Promise<Finding[]> {
     await debian('wine64', 'Windows libraries in ./farm verify', ['wine64']),
     await debian('clang with libFuzzer', 'fuzzing in ./farm test', ['clang', 'libclang-rt-14-dev']),
     await debian('h5dump', 'plugin tests', ['hdf5-tools']),
+    await debian('nccopy', 'plugin tests', ['netcdf-bin']),
     await debian("Debian's h5py", 'plugin tests', ['python3-h5py']),
     await program('chromium', 'browser tests', ['chromium']),
   ];

@@ -37,6 +37,7 @@ async function testEnvironment(): Promise<Record<string, string>> {
   const wanted: [string, () => Promise<string | undefined>][] = [
     ['H5Z_PYTHON', ensurePythonPeers],
     ['H5Z_H5DUMP', () => ensureApt(['hdf5-tools']).then(() => which('h5dump'))],
+    ['H5Z_NCCOPY', () => ensureApt(['netcdf-bin']).then(() => which('nccopy'))],
     ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],
     ['H5Z_CHROMIUM', () => ensureApt(['chromium']).then(() => which('chromium'))],
     ['H5Z_CC_FUZZ', ensureClang],
