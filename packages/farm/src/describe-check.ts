@@ -1,12 +1,13 @@
 // What the filter.json files say is true and agrees: each holds to its schema, folder and name are one, no two filters have
 // an ID, and the upstreams named are pinned. A problem names file and line. ./farm lint shows them; nothing is packed with one.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
-import { ROOT } from './paths.ts';
+import { filterFolders } from './catalogue.ts';
+import { FILTER_FOLDER, ROOT } from './paths.ts';
 
 const SCHEMA = 'registry/schema/filter.schema.json';
 
@@ -66,17 +67,17 @@ function explain({ instancePath, message, params, keyword }: ErrorObject): strin
 
 /** Problems of every filters/<name>/filter.json of the repository in `root`, each `FILE:LINE: what`; empty when all is well. */
 export function descriptionProblems(root = ROOT): string[] {
-  const folder = join(root, 'filters');
-  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const own = root === ROOT ? FILTER_FOLDER : undefined;
+  const folders = own === undefined ? filterFolders(join(root, 'filters')) : [own];
   const validate = new Ajv2020({ allErrors: true, strict: false }).compile(
     JSON.parse(readFileSync(join(ROOT, SCHEMA), 'utf8')) as object,
   );
   const problems: string[] = [];
   const owners = new Map<number, string>();
-  for (const name of names) {
-    const file = join(folder, name, 'filter.json');
-    if (!existsSync(file)) continue;
-    const located = new Located(`filters/${name}/filter.json`, readFileSync(file, 'utf8'));
+  for (const folder of folders) {
+    const name = basename(folder);
+    const label = own === undefined ? `filters/${name}/filter.json` : 'filter.json';
+    const located = new Located(label, readFileSync(join(folder, 'filter.json'), 'utf8'));
     if (located.problem !== undefined) {
       problems.push(located.problem);
       continue;
@@ -90,7 +91,8 @@ export function descriptionProblems(root = ROOT): string[] {
       continue;
     }
     const { id, name: said, upstreams, aliases } = located.value as FilterDescription;
-    if (said !== name) problems.push(`${located.at(['name'])}: says name "${said}" in the folder ${name}`);
+    if (own === undefined && said !== name)
+      problems.push(`${located.at(['name'])}: says name "${said}" in the folder ${name}`);
     for (const [path, number] of [
       [['id'], id] as const,
       ...(aliases ?? []).map((alias, i) => [['aliases', i, 'id'], alias.id] as const),

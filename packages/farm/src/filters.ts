@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import { exists } from './exec.ts';
 import { FarmError } from './log.ts';
-import { filterDir, ROOT } from './paths.ts';
+import { FILTER_FOLDER, filterDir, ROOT } from './paths.ts';
 
 export interface Filter {
   /** Name of the folder; equals `description.name`. */
@@ -25,19 +25,25 @@ async function readJson<T>(path: string): Promise<T> {
   }
 }
 
-/** Every filter of the repository, sorted by name. */
+async function readFilter(dir: string): Promise<Filter> {
+  const description = await readJson<FilterDescription>(join(dir, 'filter.json'));
+  const pack = await readJson<{ name: string; version: string }>(join(dir, 'package.json'));
+  return { name: description.name, dir, description, packageName: pack.name, version: pack.version };
+}
+
+/** Every filter of the repository, sorted by name; outside it, the one that is worked on. */
 export async function readFilters(root = ROOT): Promise<Filter[]> {
+  if (FILTER_FOLDER !== undefined && root === ROOT) return [await readFilter(FILTER_FOLDER)];
   const folders = await readdir(join(root, 'filters'), { withFileTypes: true }).catch(() => []);
   const names = folders.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const filters: Filter[] = [];
   for (const name of names.sort()) {
     const dir = root === ROOT ? filterDir(name) : join(root, 'filters', name);
     if (!(await exists(join(dir, 'filter.json')))) continue;
-    const description = await readJson<FilterDescription>(join(dir, 'filter.json'));
-    if (description.name !== name)
-      throw new FarmError(`filters/${name}/filter.json says name "${description.name}". Make folder and name agree.`);
-    const pack = await readJson<{ name: string; version: string }>(join(dir, 'package.json'));
-    filters.push({ name, dir, description, packageName: pack.name, version: pack.version });
+    const filter = await readFilter(dir);
+    if (filter.name !== name)
+      throw new FarmError(`filters/${name}/filter.json says name "${filter.name}". Make folder and name agree.`);
+    filters.push(filter);
   }
   return filters;
 }

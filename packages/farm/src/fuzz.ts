@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { buildFuzzer } from './build.ts';
 import { exists, run } from './exec.ts';
 import type { Filter } from './filters.ts';
-import { ROOT } from './paths.ts';
+import { OUT } from './paths.ts';
 
 export interface Fuzzed {
   readonly passed: boolean;
@@ -50,7 +50,7 @@ async function writeSeeds(filter: Filter, folder: string): Promise<void> {
 /** Runs one filter for `seconds`. What breaks a rule is kept in out/fuzz/<filter>/. */
 export async function fuzz(filter: Filter, clang: string, seconds: number): Promise<Fuzzed> {
   const program = await buildFuzzer(filter, clang);
-  const findings = join(ROOT, 'out/fuzz', filter.name);
+  const findings = join(OUT, 'fuzz', filter.name);
   await mkdir(findings, { recursive: true });
   const corpus = await mkdtemp(join(tmpdir(), 'h5z-fuzz-'));
   try {

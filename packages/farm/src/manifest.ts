@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type {
   FilterDescription,
   Manifest,
@@ -12,8 +11,7 @@ import type {
   SideModuleFile,
   WasmFile,
 } from '../../core/src/generated/schema.ts';
-
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+import { buildDir, ROOT } from './paths.ts';
 
 /** The h5wasm versions that the side modules are tested in. */
 const H5WASM_RANGE = '>=0.8.0 <0.11.0';
@@ -34,7 +32,7 @@ export type Verified = NativeFile['verified'];
 
 /** Where `recordVerified` keeps what it was told: in the build tree, by the hash of the file that was tried. */
 function verifiedFile(filterDir: string, sha256: string): string {
-  return join(ROOT, 'build', basename(filterDir), 'verified', `${sha256}.json`);
+  return join(buildDir(basename(filterDir), 'verified'), `${sha256}.json`);
 }
 
 /** What is known of a file by its hash: how far it was tried, where, and against which golden chunks. */

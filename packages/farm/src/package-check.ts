@@ -3,18 +3,13 @@
 // scripts, and with types that resolve. Used by `./farm pack` and by tests/packages.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { checkPackage as checkTypes, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { publint } from 'publint';
-import { formatMessage } from 'publint/utils';
 import type { FilterDescription, Manifest } from '../../core/src/types.ts';
 import { libraryOf, libraryProblems } from './binary.ts';
+import { ROOT } from './paths.ts';
 import { SBOM_FILE } from './sbom.ts';
 import { readTarball } from './tarball.ts';
-
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** Packed bytes a package may have unless its filter.json, or `h5z` in its package.json, says otherwise (`sizeBudget`). */
 export const DEFAULT_SIZE_BUDGET = 10_000_000;
@@ -26,8 +21,6 @@ interface PackageJson {
   readonly name: string;
   readonly version: string;
   readonly scripts?: Readonly<Record<string, string>>;
-  readonly exports?: unknown;
-  readonly bin?: unknown;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly h5z?: {
@@ -41,6 +34,12 @@ let validateManifest: ValidateFunction | undefined;
 
 /** Problems of a `.tgz`, in words; empty when it may be published. */
 export async function checkTarball(path: string): Promise<string[]> {
+  const { entryProblems } = await import('./entry-check.ts');
+  return [...contentProblems(path), ...(await entryProblems(path))];
+}
+
+/** Those of them that the files alone show: all but what the entry points and types look like to other tools. */
+export function contentProblems(path: string): string[] {
   const tarball = readFileSync(path);
   const files = readTarball(tarball);
   const problems: string[] = [];
@@ -71,15 +70,6 @@ export async function checkTarball(path: string): Promise<string[]> {
       problems.push(`no licence text of ${name} is inside`);
   }
   problems.push(...checkSbom(pkg, inside, json<Sbom | null>(SBOM_FILE)));
-
-  if (pkg.exports !== undefined || pkg.bin !== undefined) {
-    const entries = [...files].map(([name, data]) => ({ name: `package/${name}`, data }));
-    const { messages, pkg: linted } = await publint({ pkgDir: 'package', level: 'warning', pack: { files: entries } });
-    for (const message of messages) {
-      problems.push(`publint: ${formatMessage(message, linted, { color: false }) ?? message.code}`);
-    }
-    problems.push(...(await typeProblems(tarball)));
-  }
   return problems;
 }
 
@@ -91,7 +81,7 @@ function checkManifest(
 ): string[] {
   if (manifest === null) return ['manifest.json is missing'];
   if (validateManifest === undefined) {
-    const schema = JSON.parse(readFileSync(join(root, 'registry/schema/manifest.schema.json'), 'utf8')) as object;
+    const schema = JSON.parse(readFileSync(join(ROOT, 'registry/schema/manifest.schema.json'), 'utf8')) as object;
     validateManifest = new Ajv2020({ allErrors: true, strict: false }).compile(schema);
   }
   if (!validateManifest(manifest)) {
@@ -179,16 +169,4 @@ function checkSbom(pkg: PackageJson, inside: readonly Inside[], sbom: Sbom | nul
     }
   }
   return problems;
-}
-
-/** What arethetypeswrong finds, in the resolution modes that can load ES modules. */
-async function typeProblems(tarball: Uint8Array): Promise<string[]> {
-  const result = await checkTypes(createPackageFromTarballData(tarball));
-  if (result.types === false) return ['types: the package has no types'];
-  // ES modules only: require() (CJSResolvesToESM) and resolution without "exports" (node10) do not apply.
-  const ignored = new Set(['node10', 'node16-cjs']);
-  return result.problems
-    .filter((problem) => problem.kind !== 'CJSResolvesToESM')
-    .filter((problem) => !('resolutionKind' in problem && ignored.has(problem.resolutionKind)))
-    .map((problem) => `types: ${problem.kind}${'entrypoint' in problem ? ` of ${problem.entrypoint}` : ''}`);
 }

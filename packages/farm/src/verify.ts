@@ -2,40 +2,20 @@
 // that very file on its platform, and it is the right one. Files of this machine run in Node, with every build; those of other
 // platforms under the emulators of emulation.ts, by ./farm verify. Each file is tried once, in a process of its own: a library
 // that crashes is a sentence.
-//
-//   node packages/farm/src/verify.ts filters/zstd prebuilds/linux-x64/libh5z_zstd.so ...     (what tryInNode starts)
-//
-// prints, as packages/abi/harness does, a line "digest SHA256 CASE" for every golden chunk that was decoded, after
-// "file FILE" for each file.
 
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Codec } from '../../core/src/types.ts';
 import { libraryProblems } from './binary.ts';
 import { type RunResult, run } from './exec.ts';
+import { goldenCases } from './golden.ts';
 import { FarmError } from './log.ts';
 import { isVerified, makeManifest, recordVerified, type Verified } from './manifest.ts';
+import { ROOT } from './paths.ts';
 import { hostPlatform, isPlatform, libraryName, PLATFORMS, type Platform } from './targets.ts';
 
-const SELF = fileURLToPath(import.meta.url);
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-
-interface GoldenCase {
-  readonly name: string;
-  readonly file: string;
-  readonly cdValues: readonly number[];
-  readonly size: number;
-  /** Absent for chunks of lossy filters that decoders may decode to different numbers. */
-  readonly sha256?: string;
-}
-
-function goldenCases(filterDir: string): GoldenCase[] {
-  const index = join(filterDir, 'golden/index.json');
-  if (!existsSync(index)) return [];
-  return (JSON.parse(readFileSync(index, 'utf8')) as { cases: GoldenCase[] }).cases;
-}
+/** The program that decodes, beside this module: TypeScript in the repository, JavaScript in @h5z/abi. */
+const CHILD = join(import.meta.dirname, `verify-child${extname(fileURLToPath(import.meta.url))}`);
 
 /**
  * How far a file came, by what its process printed. Throws when a digest is missing or another than golden/index.json has:
@@ -81,37 +61,12 @@ function untried(filterDir: string): string[] {
 export async function verifyFilter(filterDir: string): Promise<void> {
   const files = untried(filterDir);
   if (goldenCases(filterDir).length === 0 || files.length === 0) return;
-  const result = await run(process.execPath, [SELF, filterDir, ...files], { allowFailure: true });
+  const result = await run(process.execPath, [CHILD, filterDir, ...files], { allowFailure: true });
   if (result.status !== 0) throw failure(filterDir, files.join(', '), 'Node', result);
   // Without the addon of this platform native libraries cannot be tried: they are not among what was printed.
   for (const part of result.stdout.split(/^file /m).slice(1)) {
     const file = part.slice(0, part.indexOf('\n'));
     recordVerified(filterDir, file, judge(filterDir, file, part), 'Node');
-  }
-}
-
-async function load(path: string): Promise<Codec> {
-  const { loadWasm } = await import('../../core/dist/index.js');
-  if (path.endsWith('.wasm')) return loadWasm(readFileSync(path));
-  const { loadNative } = await import('../../native/dist/index.js');
-  return loadNative(path);
-}
-
-/** The child: decodes every golden chunk with each file and prints digests. */
-async function decodeAll(filterDir: string, files: readonly string[]): Promise<void> {
-  for (const file of files) {
-    let codec: Codec;
-    try {
-      codec = await load(join(filterDir, file));
-    } catch (error) {
-      if ((error as { code?: string }).code === 'H5Z_NO_PLATFORM') continue;
-      throw error;
-    }
-    console.log(`file ${file}`);
-    for (const { name, file: chunk, cdValues, size } of goldenCases(filterDir)) {
-      const decoded = codec.decode(readFileSync(join(filterDir, 'golden', chunk)), { cdValues, size });
-      console.log(`digest ${createHash('sha256').update(decoded).digest('hex')} ${name}`);
-    }
   }
 }
 
@@ -132,7 +87,7 @@ export interface Verdict {
 
 /** Tries the library of one platform by whatever runs it here, once for each file. Throws when it is wrong. */
 export async function verifyPlatform(filterDir: string, platform: Platform): Promise<Verdict> {
-  const filter = basename(filterDir);
+  const filter = makeManifest(filterDir).filter.name;
   const file = `prebuilds/${platform}/${libraryName(filter, platform)}`;
   const path = join(filterDir, file);
   if (!existsSync(path))
@@ -181,7 +136,7 @@ export async function verifyPlatform(filterDir: string, platform: Platform): Pro
     const node = await emulator.node();
     if (node !== undefined) {
       on = `Node on ${emulator.name}`;
-      const again = await run(...emulator.command(node, [SELF, filterDir, file]), options);
+      const again = await run(...emulator.command(node, [CHILD, filterDir, file]), options);
       if (again.status !== 0) throw failure(filterDir, file, on, again);
       judge(filterDir, file, again.stdout);
     }
@@ -194,17 +149,8 @@ export async function verifyPlatform(filterDir: string, platform: Platform): Pro
 export function builtPlatforms(filterDir: string, words: readonly string[]): Platform[] {
   for (const word of words)
     if (!isPlatform(word)) throw new FarmError(`no platform "${word}". Platforms: ${PLATFORMS.join(', ')}.`);
-  const name = basename(filterDir);
+  const { name } = makeManifest(filterDir).filter;
   return words.length > 0
     ? PLATFORMS.filter((platform) => words.includes(platform))
     : PLATFORMS.filter((platform) => existsSync(join(filterDir, 'prebuilds', platform, libraryName(name, platform))));
-}
-
-if (process.argv[1] === SELF) {
-  try {
-    await decodeAll(process.argv[2] ?? '', process.argv.slice(3));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
-  }
 }

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { exists } from '../exec.ts';
 import { readFilters } from '../filters.ts';
 import { FarmError } from '../log.ts';
@@ -16,18 +16,22 @@ export interface NewFilter {
   readonly title?: string | undefined;
 }
 
+/** The codec that new filters start from; relative to the root. */
+const TEMPLATE = 'packages/farm/src/new-filter/filter.c';
+
 /** IDs from here on need no registration with The HDF Group. */
 const FIRST_PRIVATE_ID = 32768;
 
-async function check({ name, id }: NewFilter, root: string): Promise<void> {
+async function check({ name, id }: NewFilter, root: string, folder: string, shown: string): Promise<void> {
   if (!/^[a-z][a-z0-9_-]{0,63}$/.test(name))
     throw new FarmError(
       `"${name}" cannot be a filter's name here: use lower-case letters, digits, - and _, a letter first.`,
     );
   if (!Number.isInteger(id) || id < 1 || id > 65535)
     throw new FarmError('--id is a number from 1 to 65535; 32768 and above are free for private use.');
-  if (await exists(join(root, 'filters', name))) throw new FarmError(`filters/${name} exists. Choose another name.`);
-  const taken = (await readFilters(root)).find(({ description }) => description.id === id);
+  if (await exists(folder)) throw new FarmError(`${shown} exists. Choose another name.`);
+  const others = await exists(join(root, 'filters')).then((here) => (here ? readFilters(root) : []));
+  const taken = others.find(({ description }) => description.id === id);
   if (taken !== undefined) throw new FarmError(`filters/${taken.name} has ID ${id}. Choose another.`);
   const entry = join(root, 'registry/filters', `${id}.json`);
   if (id < FIRST_PRIVATE_ID && (await exists(entry))) {
@@ -37,9 +41,9 @@ async function check({ name, id }: NewFilter, root: string): Promise<void> {
   }
 }
 
-function description({ name, id, title }: NewFilter): object {
+function description({ name, id, title }: NewFilter, schema: string): object {
   return {
-    $schema: '../../registry/schema/filter.schema.json',
+    $schema: schema,
     id,
     name,
     title: title ?? name,
@@ -68,7 +72,7 @@ function description({ name, id, title }: NewFilter): object {
   };
 }
 
-function packageJson({ name, id, title }: NewFilter, version: string): object {
+function packageJson({ name, id, title }: NewFilter, version: string) {
   return {
     name: `@h5z/${name}`,
     version,
@@ -100,12 +104,12 @@ function packageJson({ name, id, title }: NewFilter, version: string): object {
   };
 }
 
-const readme = ({ name, id, title }: NewFilter): string => `# @h5z/${name}
+const readme = ({ name, id, title }: NewFilter, packageName: string): string => `# ${packageName}
 
 HDF5 filter **${id}**, ${title ?? name}, for Node, browsers, h5wasm and libhdf5.
 
 \`\`\`js
-import filter from '@h5z/${name}';
+import filter from '${packageName}';
 
 const codec = await filter.load();
 const chunk = codec.decode(rawChunk, { cdValues, size: chunkBytes }); // Uint8Array in, Uint8Array out
@@ -180,20 +184,23 @@ async function writeGolden(folder: string, { name, id }: NewFilter): Promise<voi
   for (const { name: file, bytes } of BAD) await writeFile(join(folder, `bad-${file}.bin`), Uint8Array.from(bytes));
 }
 
-/** Makes filters/<name> and returns its path. Throws when the name or the ID is taken. */
-export async function newFilter(filter: NewFilter, root = ROOT): Promise<string> {
-  await check(filter, root);
-  const { version } = JSON.parse(await readFile(join(root, 'packages/core/package.json'), 'utf8')) as {
-    version: string;
-  };
-  const folder = join(root, 'filters', filter.name);
+/** What differs between a filter of the repository and one outside it. */
+interface Place {
+  readonly folder: string;
+  readonly schema: string;
+  readonly packageName: string;
+  readonly packageJson: object;
+}
+
+async function write(filter: NewFilter, place: Place): Promise<void> {
+  const { folder, schema, packageName } = place;
   const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
   await mkdir(join(folder, 'src'), { recursive: true });
   try {
-    await copyFile(join(import.meta.dirname, 'filter.c'), join(folder, 'src/filter.c'));
-    await writeFile(join(folder, 'filter.json'), json(description(filter)));
-    await writeFile(join(folder, 'package.json'), json(packageJson(filter, version)));
-    await writeFile(join(folder, 'README.md'), readme(filter));
+    await copyFile(join(ROOT, TEMPLATE), join(folder, 'src/filter.c'));
+    await writeFile(join(folder, 'filter.json'), json(description(filter, schema)));
+    await writeFile(join(folder, 'package.json'), json(place.packageJson));
+    await writeFile(join(folder, 'README.md'), readme(filter, packageName));
     await writeFile(
       join(folder, 'CMakeLists.txt'),
       `# Filter ${filter.id}: the filter's own C; the farm adds identity, adaptors and the kind of build.\nh5z_add_filter(${filter.name} SOURCES src/filter.c)\n`,
@@ -203,5 +210,65 @@ export async function newFilter(filter: NewFilter, root = ROOT): Promise<string>
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Makes filters/<name> and returns its path. Throws when the name or the ID is taken. */
+export async function newFilter(filter: NewFilter, root = ROOT): Promise<string> {
+  const folder = join(root, 'filters', filter.name);
+  await check(filter, root, folder, `filters/${filter.name}`);
+  const { version } = JSON.parse(await readFile(join(root, 'packages/core/package.json'), 'utf8')) as {
+    version: string;
+  };
+  await write(filter, {
+    folder,
+    schema: '../../registry/schema/filter.schema.json',
+    packageName: `@h5z/${filter.name}`,
+    packageJson: packageJson(filter, version),
+  });
   return folder;
+}
+
+/** An ID of the private range, the same for the same name, so that two people's filters rarely meet. */
+function privateId(name: string): number {
+  const hash = createHash('sha256').update(name).digest().readUInt16BE(0);
+  return FIRST_PRIVATE_ID + (hash % (65536 - FIRST_PRIVATE_ID));
+}
+
+/** What a package is built into, and what is installed in it. */
+const IGNORED = ['node_modules', 'build', 'out', 'prebuilds', 'wasm', 'dist', 'LICENSES', 'manifest.json'];
+
+/**
+ * Makes ./<name>, the package of a filter outside the repository, and returns its path and ID. `id` defaults to one of the
+ * private range, `packageName` to the name. Throws when the folder exists or the ID is another filter's.
+ */
+export async function newPackage(wanted: {
+  readonly name: string;
+  readonly id: number | undefined;
+  readonly title: string | undefined;
+  readonly packageName: string | undefined;
+}): Promise<{ folder: string; id: number }> {
+  const { name, title, packageName = name } = wanted;
+  const filter = { name, id: wanted.id ?? privateId(name), title };
+  const folder = resolve(name);
+  await check(filter, ROOT, folder, name);
+  // dist/ of @h5z/abi is the tree; its package.json is beside that.
+  const { version } = JSON.parse(await readFile(join(ROOT, '../package.json'), 'utf8')) as { version: string };
+  const { dependencies: _d, optionalDependencies: _o, ...ours } = packageJson(filter, '0.1.0');
+  await write(filter, {
+    folder,
+    schema: './node_modules/@h5z/abi/dist/registry/schema/filter.schema.json',
+    packageName,
+    packageJson: {
+      ...ours,
+      name: packageName,
+      files: [...ours.files, 'LICENSE'],
+      scripts: { build: 'h5z-abi build', test: 'h5z-abi test' },
+      dependencies: { '@h5z/core': `^${version}` },
+      optionalDependencies: { '@h5z/native': `^${version}` },
+      devDependencies: { '@h5z/abi': `^${version}` },
+    },
+  });
+  await copyFile(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'));
+  await writeFile(join(folder, '.gitignore'), IGNORED.map((entry) => `${entry}\n`).join(''));
+  return { folder, id: filter.id };
 }

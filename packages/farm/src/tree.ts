@@ -1,0 +1,55 @@
+// The part of this repository that @h5z/abi publishes, so that a filter outside is built by the same farm: the same files at
+// the same paths, and the farm's programs as JavaScript, since Node runs no TypeScript below node_modules.
+
+import { cpSync, globSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { ROOT } from './paths.ts';
+
+/** `h5z.tree` of package.json. Paths and globs relative to the repository. */
+export interface Tree {
+  /** Copied as they are. */
+  readonly files: readonly string[];
+  /** TypeScript programs, bundled into one `.js` each beside what they share. */
+  readonly programs: readonly string[];
+}
+
+/** What stands in for modules of the repository: packages that are installed beside it, and a pack.ts for one filter. */
+const substitutes: Plugin = {
+  name: 'substitutes',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/packages\/|\/(core|native)\/dist\// }, ({ path }) => {
+      const [, name, file] = /(core|native)\/dist\/(\w+)\.js$/.exec(path) ?? [];
+      if (name === undefined) return undefined;
+      return { path: file === 'index' ? `@h5z/${name}` : `@h5z/${name}/${file}`, external: true };
+    });
+    onResolve({ filter: /^\.\/pack\.ts$/ }, ({ resolveDir }) => ({ path: join(resolveDir, 'stage.ts') }));
+  },
+};
+
+/** Writes the tree into `target`, anew. */
+export async function writeTree({ files, programs }: Tree, target: string): Promise<void> {
+  rmSync(target, { recursive: true, force: true });
+  for (const file of files.flatMap((pattern) =>
+    pattern.includes('*') ? globSync(pattern, { cwd: ROOT }) : [pattern],
+  )) {
+    mkdirSync(dirname(join(target, file)), { recursive: true });
+    cpSync(join(ROOT, file), join(target, file), { recursive: true });
+  }
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [...programs],
+    outbase: '.',
+    outdir: target,
+    // Beside the programs: the modules find the tree's root from where they lie.
+    chunkNames: `${dirname(programs[0] ?? '')}/farm-[hash]`,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    packages: 'external',
+    plugins: [substitutes],
+    logLevel: 'error',
+  });
+}

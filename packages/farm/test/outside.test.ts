@@ -1,0 +1,147 @@
+// A filter outside the repository, from what is published alone: npx @h5z/abi new, build, test and pack in a temporary folder,
+// with the packages of an embedded registry and no other network; the tarball is then installed elsewhere and found by ID.
+
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pack } from '../src/pack.ts';
+import { ROOT } from '../src/paths.ts';
+import { publishAll } from '../src/publish.ts';
+import type { RunningRegistry } from '../src/registry-server.ts';
+import { hostPlatform, libraryName } from '../src/targets.ts';
+
+const NAME = 'my-filter';
+const scratch = mkdtempSync(join(tmpdir(), 'h5z-outside-'));
+const work = join(scratch, 'work');
+const folder = join(work, NAME);
+let registry: RunningRegistry;
+
+beforeAll(async () => {
+  const only = ['@h5z/abi', '@h5z/core', '@h5z/native', '@h5z/registry'];
+  const packed = await pack({ out: join(scratch, 'packages'), only });
+  const [abi] = packed.filter(({ name }) => name === '@h5z/abi');
+  expect(abi?.problems).toEqual([]);
+  registry = await publishAll(packed);
+  mkdirSync(work);
+});
+
+afterAll(async () => {
+  await registry?.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+interface Answer {
+  readonly status: number;
+  readonly stdout: string;
+  readonly all: string;
+}
+
+/** Runs a program where the only network is the embedded registry, and nothing of the repository is in the environment. */
+function run(cwd: string, program: string, ...args: string[]): Promise<Answer> {
+  const env: NodeJS.ProcessEnv = { ...registry.env, H5Z_OFFLINE: '1', http_proxy: 'http://127.0.0.1:9' };
+  delete env.NODE_PATH;
+  delete env.NODE_OPTIONS;
+  return new Promise((resolve) => {
+    execFile(program, args, { cwd, env, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : 128;
+      resolve({ status, stdout, all: stdout + stderr });
+    });
+  });
+}
+
+async function good(cwd: string, program: string, ...args: string[]): Promise<Answer> {
+  const answer = await run(cwd, program, ...args);
+  expect(answer.status, answer.all).toBe(0);
+  return answer;
+}
+
+const json = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
+
+describe('a filter outside the repository', () => {
+  test('is made by npx', async () => {
+    const made = await good(work, 'npx', '--yes', '@h5z/abi', 'new', NAME);
+    const { id } = json<{ id: number }>(join(folder, 'filter.json'));
+    expect(id).toBeGreaterThanOrEqual(32768);
+    expect(made.stdout).toBe(`${NAME}: filter ${id}\n`);
+    const again = await run(work, 'npx', '--yes', '@h5z/abi', 'new', NAME);
+    expect([again.status, again.all]).toEqual([1, expect.stringContaining('exists')]);
+    const foreign = await run(work, 'npx', '--yes', '@h5z/abi', 'new', 'other', '--id', '32015');
+    expect([foreign.status, foreign.all]).toEqual([1, expect.stringContaining('registered')]);
+  });
+
+  test('is built in every variant, by the published farm', { timeout: 600_000 }, async () => {
+    await good(folder, 'npm', 'install', '--ignore-scripts');
+    expect(existsSync(join(folder, 'node_modules/@h5z/abi/dist/registry/schema/filter.schema.json'))).toBe(true);
+    await good(folder, 'npx', 'h5z-abi', 'build');
+    for (const file of [
+      `prebuilds/${hostPlatform()}/${libraryName(NAME, hostPlatform())}`,
+      `wasm/${NAME}.wasm`,
+      `wasm/${NAME}.decode.wasm`,
+      `wasm/${NAME}.h5wasm.wasm`,
+      'dist/index.d.ts',
+    ])
+      expect(existsSync(join(folder, file)), file).toBe(true);
+    const { variants } = json<{ variants: Record<'native' | 'wasm', { verified: string }[]> }>(
+      join(folder, 'manifest.json'),
+    );
+    const levels = [...variants.native, ...variants.wasm].map(({ verified }) => verified);
+    expect(levels).toEqual(['executed', 'executed', 'executed']);
+  });
+
+  test('is tested, and a wrong digest fails the test', async () => {
+    const tested = await good(folder, 'npm', 'test');
+    expect(tested.stdout).toMatch(/\d+ passed, 0 failed/);
+    const file = join(folder, 'golden/index.json');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace(/"sha256": "...../, '"sha256": "00000'));
+    const wrong = await run(folder, 'npx', 'h5z-abi', 'test');
+    writeFileSync(file, text);
+    expect([wrong.status, wrong.all]).toEqual([1, expect.stringContaining('does not decode its golden chunks')]);
+  });
+
+  test('is refused with the line when filter.json lies', async () => {
+    const file = join(folder, 'filter.json');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('"lossy": false', '"lossy": "no"'));
+    const refused = await run(folder, 'npx', 'h5z-abi', 'build');
+    writeFileSync(file, text);
+    expect([refused.status, refused.all]).toEqual([1, expect.stringMatching(/filter\.json:\d+: lossy/)]);
+  });
+
+  test('is packed, installed elsewhere and found by its ID', { timeout: 300_000 }, async () => {
+    const tarball = (await good(folder, 'npx', 'h5z-abi', 'pack')).stdout.trim();
+    const application = join(scratch, 'application');
+    mkdirSync(application);
+    writeFileSync(join(application, 'package.json'), '{ "private": true, "type": "module" }\n');
+    await good(application, 'npm', 'install', '--ignore-scripts', tarball, '@h5z/registry');
+    const { id } = json<{ id: number }>(join(folder, 'filter.json'));
+    writeFileSync(
+      join(application, 'main.js'),
+      `import { installed } from '@h5z/registry';
+const registry = await installed();
+const data = Uint8Array.from({ length: 4000 }, (_, i) => i >> 6);
+const answers = [];
+for (const variant of ['native', 'wasm']) {
+  const codec = await registry.load(${id}, { only: variant, encode: true });
+  const cdValues = codec.derive([], { typeClass: 'integer', typeSize: 2, chunk: [2000] });
+  const chunk = codec.encode(data, { cdValues });
+  const pipeline = await registry.pipeline([{ id: ${id}, cdValues }]);
+  const same = Buffer.compare(pipeline.decode(chunk, { size: data.length }), data) === 0;
+  answers.push({ variant: codec.variant, name: codec.name, same, smaller: chunk.length < 1000 });
+}
+console.log(JSON.stringify(answers));
+`,
+    );
+    const { stdout } = await good(application, process.execPath, 'main.js');
+    const expected = ['native', 'wasm'].map((variant) => ({ variant, name: NAME, same: true, smaller: true }));
+    expect(JSON.parse(stdout)).toEqual(expected);
+  });
+
+  test('knows nothing of the repository', () => {
+    const manifest = readFileSync(join(folder, 'manifest.json'), 'utf8');
+    expect(manifest).not.toContain(ROOT);
+    expect(existsSync(join(folder, 'node_modules/@h5z/farm'))).toBe(false);
+  });
+});
