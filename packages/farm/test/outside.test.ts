@@ -2,10 +2,11 @@
 // with the packages of an embedded registry and no other network; the tarball is then installed elsewhere and found by ID.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runIn } from '../../../tests/support/packed.ts';
 import { pack } from '../src/pack.ts';
 import { ROOT } from '../src/paths.ts';
 import { publishAll } from '../src/publish.ts';
@@ -144,4 +145,21 @@ console.log(JSON.stringify(answers));
     expect(manifest).not.toContain(ROOT);
     expect(existsSync(join(folder, 'node_modules/@h5z/farm'))).toBe(false);
   });
+});
+
+test('the worked example of the guide builds the same way, keeps its golden chunks and passes the common suite', {
+  timeout: 600_000,
+}, async () => {
+  const example = join(ROOT, 'docs/examples/run-length');
+  const copy = join(scratch, 'examples/run-length');
+  const built = readFileSync(join(example, '.gitignore'), 'utf8').split('\n').filter(Boolean);
+  cpSync(example, copy, { recursive: true, filter: (path) => !built.includes(basename(path)) });
+  await good(copy, 'npm', 'install', '--ignore-scripts');
+  await good(copy, 'npx', 'h5z-abi', 'build');
+  expect((await good(copy, 'npx', 'h5z-abi', 'test')).stdout).toMatch(/\d+ passed, 0 failed/);
+  await good(copy, 'npx', 'h5z-abi', 'pack');
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'run-length', 'tests/conformance'];
+  const env = { H5Z_FILTERS_DIR: join(scratch, 'examples') };
+  const suite = await runIn(ROOT, process.execPath, vitest, env);
+  expect(suite.status, suite.stdout.slice(-4000)).toBe(0);
 });
