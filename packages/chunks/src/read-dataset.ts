@@ -1,7 +1,7 @@
 // readDataset: the values of a dataset, or of a part of it, as a typed array. A helper and no HDF5 library: what it leaves
 // as bytes and what it refuses is said at `readDataset`.
 
-import { type BatchOptions, H5zError } from '@h5z/core';
+import { type BatchOptions, H5zError, type Pipeline } from '@h5z/core';
 import { canonicalBytes } from './canonical.js';
 import { type Dataset, type FileInput, H5File, type OpenOptions, open } from './file.js';
 import { type Box, decodeBox, fill, loadPipeline, type PipelineFinder } from './read.js';
@@ -38,7 +38,10 @@ export interface ReadDatasetOptions extends BatchOptions {
 }
 
 export interface DatasetValues {
-  /** C order, in the byte order of this machine. Bytes as stored where `dtype` is no plain number. */
+  /**
+   * C order, in the byte order of this machine. Bytes as stored where `dtype` is no plain number. Over a SharedArrayBuffer
+   * where threads decode straight into it (native); pass `into` for memory of another kind.
+   */
   readonly data: NumberArray;
   /** Of `data` in elements, slowest first; without the dimensions that an index took. */
   readonly shape: readonly number[];
@@ -104,7 +107,13 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
   const elements = space === 'null' ? 0 : ranges.reduce((product, { count }) => product * count, 1);
   const bytes = elements * type.size;
   const converts = kind.converts || (kind.swap && type.size > 1);
-  const data = options.into ?? allocate(dataset, kind, elements * kind.perElement);
+  const { registry, via } = options;
+  const pipeline =
+    dataset.info.layout === 'chunked'
+      ? await loadPipeline(dataset, registry, via === undefined ? undefined : { only: via })
+      : undefined;
+  const memory = (length: number) => pipeline?.allocate(length) ?? new Uint8Array(length);
+  const data = options.into ?? allocate(dataset, kind, elements * kind.perElement, memory);
   const wantedLength = elements * kind.perElement;
   if (data.length !== wantedLength || data.constructor !== kind.array) {
     const problem = `\`into\` is a ${data.constructor.name} of ${data.length}, and the result a ${kind.array.name} of ${wantedLength}`;
@@ -114,8 +123,8 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
   if (elements === 0) return result;
   const view = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const inPlace = !kind.converts;
-  const stored = inPlace ? view : new Uint8Array(bytes);
-  await readStoredPart(dataset, ranges, stored, options);
+  const stored = inPlace ? view : memory(bytes);
+  await readStoredPart(dataset, pipeline, ranges, stored, options);
   if (converts) {
     if (kind.converts) convert(canonicalBytes(stored, type), data);
     else swapInPlace(view, type.size);
@@ -126,6 +135,7 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
 /** The stored elements of the ranges, in C order, to `out`. */
 async function readStoredPart(
   dataset: Dataset,
+  pipeline: Pipeline | undefined,
   ranges: readonly Range[],
   out: Uint8Array,
   options: ReadDatasetOptions,
@@ -140,15 +150,14 @@ async function readStoredPart(
   let target = out;
   if (stepped) {
     try {
-      target = new Uint8Array(boxBytes);
+      target = pipeline?.allocate(boxBytes) ?? new Uint8Array(boxBytes);
     } catch (cause) {
       const problem = `what lies between the steps takes ${boxBytes} bytes`;
       throw dataset.error('H5Z_E_MEMORY', problem, 'read it in smaller slices', cause);
     }
   }
-  if (dataset.info.layout === 'chunked') {
-    const { registry, via, threads, signal, onChunk } = options;
-    const pipeline = await loadPipeline(dataset, registry, via === undefined ? undefined : { only: via });
+  if (pipeline !== undefined) {
+    const { threads, signal, onChunk } = options;
     const { chunk = [] } = dataset.info;
     await decodeBox(dataset, pipeline, box, target, {
       ...(threads === undefined ? {} : { threads }),
@@ -284,7 +293,7 @@ function rangesOf(dataset: Dataset, slice: readonly Slice[]): Range[] {
 }
 
 type ArrayClass = {
-  new (length: number): NumberArray;
+  new (buffer: ArrayBufferLike, offset: number, length: number): NumberArray;
   readonly name: string;
   readonly BYTES_PER_ELEMENT: number;
 };
@@ -375,9 +384,9 @@ function canonicalCheck(dataset: Dataset): void {
   }
 }
 
-function allocate(dataset: Dataset, kind: Kind, length: number): NumberArray {
+function allocate(dataset: Dataset, kind: Kind, length: number, memory: (bytes: number) => Uint8Array): NumberArray {
   try {
-    return new kind.array(length);
+    return new kind.array(memory(length * kind.array.BYTES_PER_ELEMENT).buffer, 0, length);
   } catch (cause) {
     const problem = `${length * kind.array.BYTES_PER_ELEMENT} bytes do not fit in one array`;
     throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with `slice`', cause);

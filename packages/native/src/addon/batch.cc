@@ -378,6 +378,7 @@ Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
   batch->out = BytesOf(a.env, a.value[1]);
   if (!batch->out.error) {
     batch->direct = batch->out.shared;
+    UseLargePages(batch->out.data, batch->out.size);
     napi_create_reference(a.env, a.value[1], 1, &batch->into);
   }
   return Napi::Value(a.env, MakeExternal(a.env, batch.release()));

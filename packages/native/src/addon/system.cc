@@ -17,6 +17,7 @@
 #    include <sys/sysctl.h>
 #  else
 #    include <sched.h>
+#    include <sys/mman.h>
 #    include <set>
 #  endif
 #endif
@@ -29,6 +30,17 @@ namespace h5z {
 static constexpr size_t kStackBytes = 8u << 20;
 // Most bytes for one call of the system.
 static constexpr size_t kReadBytes = 1u << 30;
+
+void UseLargePages(void* data, size_t size) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr uintptr_t kPage = 2u << 20;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + size) & ~(kPage - 1);
+  if (data && first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)size;
+#endif
+}
 
 #if defined(_WIN32)
 

@@ -24,6 +24,10 @@ using PathText = std::u16string;
 using PathText = std::string;
 #endif
 
+// Lets fresh memory that is about to be filled come in large pages where the system has them: a fault for every 4 KiB costs
+// as much as decoding them. A hint; small ranges are left alone.
+void UseLargePages(void* data, size_t size);
+
 // A file open for reading at any place from any thread.
 class File {
  public:
