@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bench, saveResult } from '../../bench/src/main.ts';
+import { benchReading, readingPage, saveReading } from '../../bench/src/reading.ts';
 import { buildAll } from './build.ts';
 import { peerFilters } from './demo.ts';
 import { publishedData, sharedFolder } from './demo-data.ts';
@@ -29,6 +30,19 @@ export async function runBench(options: BenchCommand): Promise<void> {
   await compile();
   const filters = await readFilters();
   for (const filter of filters) await finishFilter(filter);
+  if (options.only === undefined || options.only === 'reading') {
+    const reading = await benchReading({
+      python: await ensurePythonPeers(),
+      log: say,
+      ...(rounds === undefined ? {} : { rounds }),
+    });
+    say(`kept in ${saveReading(reading)}`);
+    if (options.only === 'reading') {
+      process.stdout.write(options.json ? `${JSON.stringify(reading, null, 1)}\n` : readingPage(reading));
+      writeDocs();
+      return;
+    }
+  }
   const shared = sharedFolder();
   const inShared = shared === undefined ? undefined : join(shared, 'arrays');
   const arrays =

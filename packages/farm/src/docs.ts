@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type ReadingResult, readingPage } from '../../bench/src/reading.ts';
 import { type BenchResult, type BenchRow, geometricMean } from '../../bench/src/types.ts';
 import type { FilterDescription, Manifest, Parameter, Place } from '../../core/src/types.ts';
 
@@ -380,6 +381,8 @@ export function writeDocs(docs: string = join(root, 'docs')): string[] {
   pages.push(['filters/README.md', cataloguePage(names)]);
   const result = optionalJson<BenchResult>(join(root, 'docs/data/bench.json'));
   if (result !== undefined) pages.push(['benchmarks.md', benchmarksPage(result)]);
+  const reading = optionalJson<ReadingResult>(join(root, 'docs/data/reading.json'));
+  if (reading !== undefined) pages.push(['benchmarks-reading.md', readingPage(reading)]);
   const written: string[] = [];
   for (const [name, text] of pages) {
     const file = join(docs, name);

@@ -27,7 +27,7 @@ describe('the repository', () => {
     // libhdf5's own filters by their IDs, and the one that asks for the program bzip2.
     const quoted = new RegExp(`['"\`](${names.join('|')})['"\`]`);
     const spoken =
-      /^(filters|upstreams|docs|tests|registry\/filters|registry\/src\/generated)\/|\/test\/|^packages\/bench\/src\/(peers\.ts|native\.py)$|^packages\/chunks\/src\/host\.ts$|^packages\/farm\/src\/(demo|sources)\.ts$|\.md$|package-lock\.json$|\/data\//;
+      /^(filters|upstreams|docs|tests|registry\/filters|registry\/src\/generated)\/|\/test\/|^packages\/bench\/src\/(peers\.ts|native\.py|reading\.(py|ts))$|^packages\/chunks\/src\/host\.ts$|^packages\/farm\/src\/(demo|sources)\.ts$|\.md$|package-lock\.json$|\/data\//;
     const found = repositoryFiles()
       .filter((file) => !spoken.test(file) && /\.(ts|mjs|js|json|c|h|cc|py|cmake|txt|yml|sh)$|^farm$/.test(file))
       .filter((file) => quoted.test(readFileSync(join(ROOT, file), 'utf8').replace(/^\s*(\/\*|\*|\/\/|#).*$/gm, '')));
