@@ -2,6 +2,7 @@
 // all) without the data of those datasets; their chunks are decoded, encoded and put in by direct chunk write here.
 
 import {
+  type ChunkRange,
   type Codec,
   createPipeline,
   type FilterPackage,
@@ -16,6 +17,7 @@ import { hostCodec } from './host.js';
 import { loadPipeline, type PipelineFinder, readBands } from './read.js';
 import { fileSource, fileSystem } from './source.js';
 import { fileStorage, readOnlyStorage, type Storage } from './storage.js';
+import type { Chunk } from './types.js';
 import { Hdf5Writer, loadWriteModule } from './write-module.js';
 
 /** A stage as a caller chooses it: *client* cd_values. A FilterSpec of a filter package is one. */
@@ -303,20 +305,23 @@ async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encode
     dataset.info.rawEdgeChunks === true &&
     offset.some((at, i) => at + (job.chunk[i] ?? 0) > (dataset.info.shape[i] ?? 0));
   const raw: Encoded[] = [];
-  const isSet = ({ offset, data }: { readonly offset: readonly number[]; readonly data: Uint8Array }) => {
-    if (isRaw(offset)) raw.push({ offset, filterMask: 0, data, bytes: data.length });
-    return isRaw(offset);
-  };
+  const keep = (offset: readonly number[], data: Uint8Array) =>
+    raw.push({ offset, filterMask: 0, data, bytes: data.length });
   function* stored() {
     for (const chunk of dataset.chunks) {
-      const next = { data: dataset.readChunk(chunk), offset: chunk.offset, filterMask: chunk.filterMask, size };
-      if (!isSet(next)) yield next;
+      if (isRaw(chunk.offset)) keep(chunk.offset, dataset.readChunk(chunk));
+      else yield rangeOf(dataset, chunk, size);
     }
   }
   async function* decoded() {
     if (job.sameChunks) {
       for await (const { data, offset = [] } of job.source.decodeEach(stored(), batch)) yield { data, offset };
-    } else for await (const next of cutAnew(dataset, job.source, job.chunk)) if (!isSet(next)) yield next;
+      return;
+    }
+    for await (const next of cutAnew(dataset, job.source, job.chunk)) {
+      if (isRaw(next.offset)) keep(next.offset, next.data);
+      else yield next;
+    }
   }
   async function* noted() {
     for await (const next of decoded()) {
@@ -333,6 +338,13 @@ async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encode
   } catch (error) {
     throw isH5zError(error) ? dataset.explain(error) : error;
   }
+}
+
+/** A stored chunk for whoever decodes it to read: native code does so off this thread. */
+function rangeOf(dataset: Dataset, chunk: Chunk, size: number): ChunkRange {
+  dataset.checkChunk(chunk);
+  const { address, size: length, offset, filterMask } = chunk;
+  return { file: dataset.file.chunkFile, address, length, offset, filterMask, size };
 }
 
 const batchOptions = ({ threads, signal }: RepackOptions) => ({
@@ -423,8 +435,7 @@ async function verify(path: string, jobs: readonly Job[], options: RepackOptions
       const size = chunkBytes(job);
       const chunks = function* () {
         for (const chunk of dataset.chunks) {
-          const { offset, filterMask } = chunk;
-          if (expected.has(offset.join())) yield { data: dataset.readChunk(chunk), offset, filterMask, size };
+          if (expected.has(chunk.offset.join())) yield rangeOf(dataset, chunk, size);
         }
       };
       for await (const { offset = [], data } of job.target.decodeEach(chunks(), batchOptions(options))) {
