@@ -69,6 +69,29 @@ static inline void repeat_few(uint8_t *to, size_t distance, size_t length) {
 #endif
 }
 
+/* A pattern of 1, 2, 4 or 8 bytes, 32 at a time from registers. Writes up to 31 bytes more than `length` where `room` has them. */
+static inline void repeat_whole(uint8_t *to, size_t distance, size_t length, size_t room) {
+  const uint8_t *const from = to - distance;
+  uint64_t word = 0;
+  uint16_t two;
+  switch (distance) {
+    case 1: word = *from * 0x0101010101010101u; break;
+    case 2: memcpy(&two, from, 2), word = two * 0x0001000100010001u; break;
+    case 4: word = load32(from) * 0x0000000100000001u; break;
+    default: word = load64(from);
+  }
+  /* A vector, because clang builds an array in memory, where loads of 16 wait for the stores of 8 before them. */
+  const uint64_t pattern __attribute__((vector_size(16))) = {word, word};
+  uint8_t *const end = to + length;
+  if (room >= length + 32) {
+    do memcpy(to, &pattern, 16), memcpy(to + 16, &pattern, 16), to += 32;
+    while (to < end);
+  } else {
+    for (; end - to >= 16; to += 16) memcpy(to, &pattern, 16);
+    memcpy(to, &pattern, (size_t)(end - to));
+  }
+}
+
 /* Copies `length` bytes to `to` from `distance` before it; the two may overlap, which repeats a pattern. `room` is what may be
  * written at `to`, and at least `length`. */
 static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_t room) {
@@ -80,6 +103,10 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length, size_
   } else if (length > 128 || room < length + 16) { /* long, or near the end: the pattern doubles */
     if (distance == 1) {
       memset(to, *from, length);
+      return;
+    }
+    if (distance <= 8 && (distance & (distance - 1)) == 0) {
+      repeat_whole(to, distance, length, room);
       return;
     }
     if (distance < 8 && length > 256 + 8) {
