@@ -1,7 +1,7 @@
 // The worked example of docs/guide-new-filter.md beside the filters that people use on mostly black images: compression and
 // speed of the native variants on the neutron and detector arrays.
 //
-//   node packages/bench/src/run-length.ts ../shared/arrays
+//   node packages/bench/src/run-length.ts ../shared/arrays lz4 lzf bitshuffle:codec=lz4
 //
 // builds docs/examples/run-length, measures, writes docs/data/run-length.json and the table in the guide.
 
@@ -19,13 +19,6 @@ const EXAMPLE = 'docs/examples/run-length';
 const ROUNDS = 15;
 /** Least seconds of one measurement. */
 const LEAST = 0.03;
-
-const CONTENDERS = [
-  { label: 'run-length', folder: EXAMPLE, options: {} },
-  { label: 'LZ4', folder: 'filters/lz4', options: {} },
-  { label: 'LZF', folder: 'filters/lzf', options: {} },
-  { label: 'bslz4', folder: 'filters/bitshuffle', options: { codec: 'lz4' } },
-] as const;
 
 interface Row {
   readonly array: string;
@@ -45,11 +38,14 @@ interface Contender {
   readonly options: Record<string, unknown>;
 }
 
-function load({ label, folder, options }: (typeof CONTENDERS)[number]): Contender {
+/** `name` or `name:parameter=word`, of a filter in `folder`. */
+function load(label: string, folder: string): Contender {
+  const [, option] = label.split(':');
+  const options = option === undefined ? {} : Object.fromEntries([option.split('=')]);
   const description = JSON.parse(readFileSync(join(ROOT, folder, 'filter.json'), 'utf8')) as FilterDescription;
   const suffix = { darwin: 'dylib', win32: 'dll' }[process.platform as string] ?? 'so';
   const library = join(ROOT, folder, 'prebuilds', currentPlatform(), `libh5z_${description.name}.${suffix}`);
-  return { label, codec: loadNative(library), description, options: { ...options } };
+  return { label, codec: loadNative(library), description, options };
 }
 
 /** Seconds of one call of `work`, over as many as take a while. */
@@ -66,8 +62,9 @@ function secondsOf(work: () => void): number {
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
 
-function measure(folder: string): Row[] {
-  const contenders = CONTENDERS.map(load);
+function measure(folder: string, beside: readonly string[]): Row[] {
+  const others = beside.map((label) => load(label, join('filters', label.split(':')[0] ?? '')));
+  const contenders = [load('run-length', EXAMPLE), ...others];
   const rows: Row[] = [];
   const arrays = readArrays(folder, tmpdir()).filter(
     ({ kind, dtype, folder: place }) => place === folder && /neutron|detector/.test(kind) && !dtype.includes('f'),
@@ -135,12 +132,15 @@ function table(rows: readonly Row[]): string {
   ].join('\n');
 }
 
-const folder = resolve(process.argv[2] ?? join(ROOT, '../shared/arrays'));
+const [place, ...beside] = process.argv.slice(2);
+if (place === undefined || beside.length === 0)
+  throw new Error('name the folder of arrays, then filters to compare with');
+const folder = resolve(place);
 execFileSync(process.execPath, [join(ROOT, 'packages/farm/src/h5z-abi.ts'), 'build', '--targets', currentPlatform()], {
   cwd: join(ROOT, EXAMPLE),
   stdio: 'inherit',
 });
-const rows = measure(folder);
+const rows = measure(folder, beside);
 const result = {
   date: new Date().toISOString().slice(0, 10),
   cpu: cpus()[0]?.model,
