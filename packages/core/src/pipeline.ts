@@ -112,7 +112,7 @@ class StagedPipeline implements Pipeline {
 
   decode(chunk: Uint8Array, options: ChunkOptions = {}): Uint8Array {
     const steps = this.#prepared.steps(options);
-    if (steps.length === 0) return checkSize(chunk.slice(), options.size);
+    if (steps.length === 0) return checkSize(new Uint8Array(chunk), options.size);
     if (this.#hosted !== undefined) return checkSize(this.#hosted.decode(chunk, steps), options.size);
     let data = chunk;
     for (const { stage, index, size } of steps) {
@@ -170,10 +170,10 @@ class StagedPipeline implements Pipeline {
         current = inStage(stage, index, () => stage.codec.encode(current, { cdValues: stage.cdValues }));
       } catch (error) {
         if (!isSkipped(stage, error)) throw error;
-        filterMask |= 1 << index;
+        filterMask |= maskBit(index);
       }
     }
-    return { data: current === data ? data.slice() : current, filterMask: filterMask >>> 0 };
+    return { data: current === data ? new Uint8Array(data) : current, filterMask: filterMask >>> 0 };
   }
 
   async encodeMany(chunks: DataInputs, options: BatchOptions = {}): Promise<EncodedChunk[]> {
@@ -197,6 +197,11 @@ class StagedPipeline implements Pipeline {
     this.#canEncode ? this.#open(options) : this.#openStaged(options);
 
   readonly #openStaged = (options: RunnerOptions) => openStaged(this, this.#prepared, options);
+}
+
+/** The bit of a filter mask for a stage; there is none from the 33rd on. */
+export function maskBit(index: number): number {
+  return index < 32 ? 1 << index : 0;
 }
 
 /** Whether encoding goes on without this stage. */

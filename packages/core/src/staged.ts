@@ -2,7 +2,7 @@
 
 import type { ChunkRange, ChunkRunner, EncodedChunk, RunnerOptions, StoredChunk } from './batch.js';
 import { H5zError } from './errors.js';
-import { checkSize, inStageAsync, isSkipped, type Pipeline, type PreparedStages, sized } from './pipeline.js';
+import { checkSize, inStageAsync, isSkipped, maskBit, type Pipeline, type PreparedStages, sized } from './pipeline.js';
 
 /** Work that does not leave this thread pauses after so many milliseconds, so that timers and signals get their turn. */
 const SLICE_MS = 10;
@@ -27,7 +27,7 @@ export function openStaged(
       const work = () => stage.codec.decodeAsync(input, { cdValues: stage.cdValues, ...sized(size) });
       data = await inStageAsync(stage, index, work);
     }
-    return checkSize(steps.length === 0 ? data.slice() : data, chunk.size);
+    return checkSize(steps.length === 0 ? new Uint8Array(data) : data, chunk.size);
   };
 
   return {
@@ -54,10 +54,10 @@ export function openStaged(
           current = await inStageAsync(stage, index, work);
         } catch (error) {
           if (!isSkipped(stage, error)) throw error;
-          filterMask |= 1 << index;
+          filterMask |= maskBit(index);
         }
       }
-      return { data: current === data ? data.slice() : current, filterMask: filterMask >>> 0 };
+      return { data: current === data ? new Uint8Array(data) : current, filterMask: filterMask >>> 0 };
     },
     close: () => undefined,
   };

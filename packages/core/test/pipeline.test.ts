@@ -62,6 +62,9 @@ describe('order and masks', () => {
     const empty = createPipeline([]);
     expect(empty.decode(data).buffer).not.toBe(data.buffer);
     expect(empty.encode(data).data.buffer).not.toBe(data.buffer);
+    const buffer = Buffer.from(data); // whose own slice is a view
+    expect(empty.decode(buffer).buffer).not.toBe(buffer.buffer);
+    expect(empty.encode(buffer).data.buffer).not.toBe(buffer.buffer);
     const masked = createPipeline([stage(tagging(1))]).decode(data, { filterMask: 1 });
     expect([masked, masked.buffer === data.buffer]).toEqual([data, false]);
   });
