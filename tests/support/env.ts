@@ -8,6 +8,8 @@ const NAMES = {
   /** The folder of the corpus and the arrays. */
   shared: 'H5Z_SHARED',
   chromium: 'H5Z_CHROMIUM',
+  /** Programs of further Nodes (toolchains/node), joined as PATH is. */
+  nodes: 'H5Z_NODES',
   h5dump: 'H5Z_H5DUMP',
   /** Beside it ncgen and ncdump. */
   nccopy: 'H5Z_NCCOPY',

@@ -2,7 +2,7 @@
 // tries the same versions: npm, pnpm with its symbolic links, Yarn with Plug'n'Play, where no node_modules exists at all.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { run } from './exec.ts';
 import { FarmError } from './log.ts';
 import { ROOT } from './paths.ts';
@@ -30,6 +30,8 @@ export interface Sample {
 export interface Decoded {
   readonly package: string;
   readonly version: string;
+  /** Version of the Node that decoded. */
+  readonly node: string;
   readonly variant: string;
   readonly sha256: string;
 }
@@ -42,10 +44,12 @@ function programOf(name: string, program: string): string | undefined {
   return join(folder, bin[program] ?? '');
 }
 
-/** The managers that are here, set up for `registry` and with caches in `scratch`. */
-export function packageManagers(registry: RunningRegistry, scratch: string): PackageManager[] {
+/** The managers that are here, set up for `registry`, with caches in `scratch` and run by the Node whose program is `node`. */
+export function packageManagers(registry: RunningRegistry, scratch: string, node = process.execPath): PackageManager[] {
+  const path = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
   const env = (folder: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
     ...registry.env,
+    ...path,
     // Theirs, not the person's.
     HOME: join(scratch, 'home'),
     XDG_CACHE_HOME: join(scratch, 'cache'),
@@ -58,17 +62,17 @@ export function packageManagers(registry: RunningRegistry, scratch: string): Pac
     for (const name of names) rmSync(join(folder, name), { recursive: true, force: true });
   };
   const plainNode = async (folder: string, module: string): Promise<string> =>
-    (await run(process.execPath, [module], { cwd: folder, env: env(folder) })).stdout;
+    (await run(node, [module], { cwd: folder, env: env(folder) })).stdout;
 
   const managers: PackageManager[] = [
     {
       name: 'npm',
       async install(folder, names) {
-        await registry.npm(['install', ...names, '--ignore-scripts', '--registry', registry.url], folder);
+        await registry.npm(['install', ...names, '--ignore-scripts', '--registry', registry.url], folder, path);
       },
       async again(folder) {
         remove(folder, 'node_modules');
-        await registry.npm(['ci', '--offline', '--ignore-scripts', '--registry', registry.url], folder);
+        await registry.npm(['ci', '--offline', '--ignore-scripts', '--registry', registry.url], folder, path);
       },
       node: plainNode,
     },
@@ -76,7 +80,7 @@ export function packageManagers(registry: RunningRegistry, scratch: string): Pac
   const pnpm = programOf('pnpm', 'pnpm');
   if (pnpm !== undefined) {
     const call = (folder: string, ...args: string[]) =>
-      run(process.execPath, [pnpm, ...args, '--ignore-scripts', '--store-dir', join(scratch, 'pnpm-store')], {
+      run(node, [pnpm, ...args, '--ignore-scripts', '--store-dir', join(scratch, 'pnpm-store')], {
         cwd: folder,
         env: env(folder, { npm_config_registry: registry.url, CI: '1' }),
       });
@@ -95,7 +99,7 @@ export function packageManagers(registry: RunningRegistry, scratch: string): Pac
   const yarn = programOf('@yarnpkg/cli-dist', 'yarn');
   if (yarn !== undefined) {
     const call = (folder: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
-      run(process.execPath, [yarn, ...args], { cwd: folder, env: env(folder, more) });
+      run(node, [yarn, ...args], { cwd: folder, env: env(folder, more) });
     managers.push({
       name: 'yarn-pnp',
       async install(folder, names) {
@@ -133,7 +137,7 @@ for (const { package: name, file, cdValues, size } of JSON.parse(readFileSync('s
   const { default: { version } } = await import(name + '/package.json', { with: { type: 'json' } });
   const codec = await filter.load();
   const out = codec.decode(readFileSync(file), { cdValues, size });
-  answers.push({ package: name, version, variant: codec.variant, sha256: createHash('sha256').update(out).digest('hex') });
+  answers.push({ package: name, version, node: process.versions.node, variant: codec.variant, sha256: createHash('sha256').update(out).digest('hex') });
 }
 await new Promise((resolve) => setTimeout(resolve, 20));
 console.log('H5Z ' + JSON.stringify(answers));

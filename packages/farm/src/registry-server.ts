@@ -27,8 +27,11 @@ export interface RunningRegistry {
   publish(tarball: string): Promise<void>;
   /** Puts the named packages, as Node resolves them from `from`, and all their dependencies into the registry. */
   mirror(names: readonly string[], from: string): Promise<string[]>;
-  /** `npm ...args` in `cwd` against this registry; resolves with its output, rejects with what npm said. */
-  npm(args: readonly string[], cwd: string): Promise<string>;
+  /**
+   * `npm ...args` in `cwd` against this registry; resolves with its output, rejects with what npm said. `more`: variables
+   * beside {@link env}.
+   */
+  npm(args: readonly string[], cwd: string, more?: NodeJS.ProcessEnv): Promise<string>;
   /** Stops the server and removes its storage. */
   close(): Promise<void>;
 }
@@ -69,11 +72,11 @@ export async function startRegistry(options: { storage?: string } = {}): Promise
   env.NO_PROXY = '127.0.0.1,localhost';
   env.no_proxy = env.NO_PROXY;
 
-  const npm = async (args: readonly string[], cwd: string): Promise<string> => {
+  const npm = async (args: readonly string[], cwd: string, more: NodeJS.ProcessEnv = {}): Promise<string> => {
     try {
       const { stdout } = await run(npmCommand(), [...args], {
         cwd,
-        env,
+        env: { ...env, ...more },
         maxBuffer: 1 << 26,
         shell: process.platform === 'win32',
       });

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import type { Counted } from '../../../tests/support/reporter.ts';
 import { buildAll } from './build.ts';
 import { exists, which } from './exec.ts';
@@ -13,7 +13,7 @@ import { lint } from './lint.ts';
 import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
-import { ensureApt, ensureClang, ensurePythonPeers } from './tools.ts';
+import { ensureApt, ensureClang, ensureNodes, ensurePythonPeers } from './tools.ts';
 import { builtPlatforms, verifyPlatform } from './verify.ts';
 
 export interface TestOptions {
@@ -41,6 +41,7 @@ async function testEnvironment(): Promise<Record<string, string>> {
     ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],
     ['H5Z_CHROMIUM', () => ensureApt(['chromium']).then(() => which('chromium'))],
     ['H5Z_CC_FUZZ', ensureClang],
+    ['H5Z_NODES', () => ensureNodes().then((nodes) => Object.values(nodes).join(delimiter))],
     ['H5Z_BINUTILS', () => ensureApt(['binutils']).then(() => which('nm'))],
   ];
   for (const [name, get] of wanted) {

@@ -305,6 +305,31 @@ export async function ensurePythonPeers(): Promise<string> {
   return python;
 }
 
+// --------------------------------------------------------------------------------------------------------------- Node
+
+/** The Nodes of toolchains/node/pin.json: their programs by version. None where npm has no Node for this machine. */
+export async function ensureNodes(): Promise<Record<string, string>> {
+  const { releases } = JSON.parse(await readFile(join(ROOT, 'toolchains/node/pin.json'), 'utf8')) as {
+    releases: string[];
+  };
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  const programs: Record<string, string> = {};
+  for (const version of releases) {
+    const folder = join(TOOLCHAINS, `node-${version}`);
+    if (!(await exists(folder))) {
+      needsNetwork(`Node ${version}`);
+      await step(`getting Node ${version}`, () =>
+        installOnce(folder, async (temporary) => {
+          const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+          await run('npm', ['install', '--prefix', temporary, ...options, `${name}@${version}`]);
+        }),
+      );
+    }
+    programs[version] = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  }
+  return programs;
+}
+
 // ---------------------------------------------------------------------------------------------------- zig, CMake, Ninja
 
 export interface Zig {

@@ -3,7 +3,15 @@
 import { join } from 'node:path';
 import type { Command } from '../command.ts';
 import { FarmError, table } from '../log.ts';
-import { ensureCargo, ensureClang, ensureCmake, ensureEmscripten, ensurePythonPeers, ensureZig } from '../tools.ts';
+import {
+  ensureCargo,
+  ensureClang,
+  ensureCmake,
+  ensureEmscripten,
+  ensureNodes,
+  ensurePythonPeers,
+  ensureZig,
+} from '../tools.ts';
 
 const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   zig: async () => {
@@ -17,12 +25,14 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   cargo: async () => ({ cargo: await ensureCargo() }),
   cmake: async () => ({ ...(await ensureCmake()) }),
   python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
+  node: async () =>
+    Object.fromEntries(Object.entries(await ensureNodes()).map(([version, path]) => [`node ${version}`, path])),
   clang: async () => ({ 'clang with libFuzzer': await ensureClang() }),
 };
 
 export const command: Command = {
   name: 'tools',
-  summary: 'Get tools (zig, emscripten, cmake, cargo, python, clang) into the cache and print their paths',
+  summary: 'Get tools (zig, emscripten, cmake, cargo, python, node, clang) into the cache and print their paths',
   positionals: '[names...]',
   options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
   help: 'Without names: zig, emscripten and cmake, which is what a build needs.',
