@@ -6,6 +6,7 @@
 
 export { canonicalBytes, canonicalSize } from './canonical.js';
 export type { ChunkList } from './chunk-list.js';
+export { describeDataset } from './describe.js';
 export {
   type Dataset,
   type FileInput,
@@ -18,11 +19,12 @@ export {
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { HttpOptions } from './http.js';
 export type { WasmInput } from './module.js';
-export { loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
+export { type Box, fill, loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
 export {
   type DatasetValues,
   type NumberArray,
   type ReadDatasetOptions,
+  readBox,
   readDataset,
   type Slice,
 } from './read-dataset.js';

@@ -132,6 +132,25 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
   return result;
 }
 
+/**
+ * The elements of a box (in elements, within the dataset's shape), C order, as stored: box elements x `type.size` bytes,
+ * the caller's. For whoever puts them through filters again; `readDataset` gives numbers. `filters`: a registry, or the
+ * dataset's loaded pipeline. Throws what `readDataset` throws.
+ */
+export async function readBox(dataset: Dataset, box: Box, filters?: PipelineFinder | Pipeline): Promise<Uint8Array> {
+  dataset.refuseElsewhere();
+  const bytes = box.shape.reduce((product, n) => product * n, dataset.info.type.size);
+  if (dataset.info.layout !== 'chunked') {
+    const out = new Uint8Array(bytes);
+    if (bytes > 0) await readRuns(dataset, box, out);
+    return out;
+  }
+  const pipeline = filters !== undefined && 'stages' in filters ? filters : await loadPipeline(dataset, filters);
+  const out = pipeline.allocate(bytes);
+  await decodeBox(dataset, pipeline, box, out);
+  return out;
+}
+
 /** The stored elements of the ranges, in C order, to `out`. */
 async function readStoredPart(
   dataset: Dataset,
