@@ -2,13 +2,16 @@
 // The `h5z` command: arguments in, text or JSON out, exit status 0 = all well, 1 = something failed, 2 = wrong usage.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { repack } from '@h5z/chunks';
 import { H5zError, parameterString } from '@h5z/core';
 import { installed } from '@h5z/registry';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { bench, benchInWords, DEFAULT_BUDGET, DEFAULT_SAMPLE } from './bench.js';
 import { decodeChunk, readInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
 import { type Inspection, inspectFile } from './inspect.js';
+import { plotSvg } from './plot.js';
 import { exportLine, pluginPath } from './plugin-path.js';
 import { progressInWords, reportInWords, stagesOf } from './repack.js';
 import { bytesInWords, complain, failureOf, Progress, print, printJson, table } from './terminal.js';
@@ -35,6 +38,7 @@ Examples:
   h5z digest scan.h5 --via wasm           SHA-256 of every dataset's values, decoded by WebAssembly
   h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
   h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
+  h5z bench scan.h5 --svg plot.svg        every installed filter on your data: ratio, speed, errors
   eval "$(h5z plugin-path --shell)"       h5py, h5dump, netCDF and others use the installed filters
 
 Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
@@ -250,6 +254,94 @@ function chunkShape(text: string): number[] {
   const dims = text.split(/[x,]/).map(Number);
   if (dims.some((n) => !Number.isSafeInteger(n) || n < 1)) throw new InvalidArgumentError('It must be like 1x512x512.');
   return dims;
+}
+
+const benchFilters: string[] = [];
+
+program
+  .command('bench')
+  .argument('<file>', 'an HDF5 file')
+  .description('Try every installed filter on chunks of your own data: ratio, speed, and what lossy ones do to values.')
+  .option('--dataset <path>', 'the dataset to measure on; the largest when left out')
+  .option('--filter <words>', 'only this pipeline, as h5z repack takes it; repeat it for more', (text: string) => {
+    benchFilters.push(text);
+    return text;
+  })
+  .option(
+    '--error <bound>',
+    'largest absolute error asked of lossy filters; 0.001 of the range when left out',
+    positive,
+  )
+  .option('--budget <seconds>', 'time for all of it, about', positive, DEFAULT_BUDGET)
+  .option('--sample <bytes>', 'values to measure on, from chunks spread over the dataset', wholeNumber, DEFAULT_SAMPLE)
+  .addOption(new Option('--via <variant>', 'the code to measure; native where it is').choices(['native', 'wasm']))
+  .option('--svg <file>', 'draw ratio against decode speed')
+  .option(
+    '--json',
+    'print JSON: { dataset, chunk, error, results: [{ words, ratio, encode, decode, quality }], refused }',
+  )
+  .addHelpText(
+    'after',
+    `
+Each installed filter is measured with its default options, its other choices one at a time, and a low and a high level;
+lossy ones where they take a bound with the error asked. One thread, whole chunks of the dataset's own shape (1 MiB where it has
+none), speeds in MB of values per second, the best of several runs; results go by ratio. The first column is what
+\`h5z repack --filter\` takes. MAX ERROR is absolute; PSNR is against the range of the values; SSIM is the mean over windows of
+8 x 8. A CHUNKS column says when the time did not last for all chunks. Put shuffle before a codec: --filter shuffle,zstd.
+
+Examples:
+  h5z bench scan.h5
+  h5z bench scan.h5 --dataset /entry/data --svg plot.svg
+  h5z bench climate.h5 --error 0.01 --budget 120
+  h5z bench scan.h5 --filter shuffle,zstd:level=9 --filter bitshuffle:codec=zstd`,
+  )
+  .action(async (path: string, options: BenchFlags) => {
+    const registry = await installed();
+    if (registry.packages.length === 0 && benchFilters.length === 0) {
+      throw new H5zError('H5Z_MISSING_FILTER', 'no filter package is installed here, so there is nothing to measure', {
+        remedy: 'install some in this folder, such as npm i @h5z/zstd @h5z/bitshuffle @h5z/zfp',
+      });
+    }
+    const progress = new Progress(path);
+    try {
+      const report = await bench(path, {
+        registry,
+        budget: options.budget,
+        sample: options.sample,
+        onProgress: (done, total, words) => progress.say(() => `${done} of ${total}, now ${words}`),
+        ...(options.dataset === undefined ? {} : { dataset: options.dataset }),
+        ...(benchFilters.length === 0 ? {} : { filters: benchFilters }),
+        ...(options.error === undefined ? {} : { error: options.error }),
+        ...(options.via === undefined ? {} : { via: options.via }),
+      });
+      progress.end();
+      if (options.svg !== undefined && report.results.length > 0) {
+        const about = `${report.type} in chunks of ${report.chunk.join(' x ')}, ${bytesInWords(report.sampleBytes)} measured`;
+        const svg = plotSvg(`${basename(path)}: ${report.dataset}`, about, report.results);
+        writeOutput(options.svg, new TextEncoder().encode(svg));
+      }
+      if (options.json) printJson(report);
+      else print(benchInWords(report));
+      if (report.results.length === 0) process.exitCode = FAILED;
+    } finally {
+      progress.end();
+    }
+  });
+
+interface BenchFlags {
+  readonly dataset?: string;
+  readonly error?: number;
+  readonly budget: number;
+  readonly sample: number;
+  readonly via?: 'native' | 'wasm';
+  readonly svg?: string;
+  readonly json?: boolean;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
 }
 
 program

@@ -33,6 +33,21 @@ export function stagesOf(texts: readonly string[], registry: Registry): ChosenSt
   return stages.sort((a, b) => Number(b.id === SHUFFLE) - Number(a.id === SHUFFLE));
 }
 
+/** The words that `stagesOf` reads as this filter with these options: `zstd:level=9`. */
+export function wordsOf(name: string, options: Readonly<Record<string, unknown>>): string {
+  const pairs = Object.entries(options).map(([key, value]) => `${key}=${valueInWords(value)}`);
+  return pairs.length === 0 ? name : `${name}:${pairs.join(',')}`;
+}
+
+function valueInWords(value: unknown): string {
+  if (typeof value !== 'string') return String(value);
+  return WORD.test(value) && !RESERVED.test(value) ? value : JSON.stringify(value);
+}
+
+/** Text that does without its quotes. */
+const WORD = /^[A-Za-z][A-Za-z0-9_.-]*$/;
+const RESERVED = /^(true|false|inf|nan)$/;
+
 function stageOf(name: string, parameters: string, registry: Registry): ChosenStage {
   const { id } = which(name, registry);
   const filter = registry.get(id);
@@ -52,7 +67,7 @@ function quoted(pair: string): string {
   const at = pair.indexOf('=');
   if (at < 0) return pair;
   const value = pair.slice(at + 1).trim();
-  const isWord = /^[A-Za-z][A-Za-z0-9_.-]*$/.test(value) && !/^(true|false|inf|nan)$/.test(value);
+  const isWord = WORD.test(value) && !RESERVED.test(value);
   return `${pair.slice(0, at).trim()} = ${isWord ? JSON.stringify(value) : value}`;
 }
 

@@ -1,0 +1,304 @@
+// The one piece that measures, for `h5z bench` and `h5z tune`: chunks of the user's own data through a pipeline and back,
+// on one thread, timed, compared.
+
+import {
+  type ChosenStage,
+  canonicalBytes,
+  type Dataset,
+  describeDataset,
+  fill,
+  hostCodec,
+  loadPipeline,
+  readBox,
+} from '@h5z/chunks';
+import { type Codec, createPipeline, H5zError, type LoadedStage } from '@h5z/core';
+import type { Registry } from '@h5z/registry';
+import { Comparison, numbersOf, type Quality, rangeOf } from './quality.js';
+import { type Failure, failureOf } from './terminal.js';
+
+/** A pipeline to measure: client cd_values, and the words that `h5z repack --filter` takes for it. */
+export interface Candidate {
+  readonly words: string;
+  readonly stages: readonly ChosenStage[];
+  /** Canonical name of the filter that it is about. */
+  readonly filter: string;
+}
+
+/** Whole chunks of a dataset as stored before filters, and what there is to know of them. */
+export interface Sample {
+  readonly dataset: Dataset;
+  /** In elements, slowest dimension first. */
+  readonly chunk: readonly number[];
+  readonly chunks: readonly Uint8Array[];
+  /** The same as numbers; undefined for types that are none. */
+  readonly numbers: readonly ArrayLike<number>[] | undefined;
+  /** Largest value minus smallest. */
+  readonly range: number;
+  readonly bytes: number;
+}
+
+export interface SampleOptions {
+  readonly registry: Registry;
+  /** Take about so many bytes, at least one chunk. */
+  readonly bytes: number;
+  /** Default: the dataset's own, or one of about 1 MiB. */
+  readonly chunk?: readonly number[];
+}
+
+/** What a pipeline did to a sample. Speeds in bytes of values per second, on one thread. */
+export interface Measurement {
+  readonly words: string;
+  readonly filter: string;
+  /** Chunks measured; fewer than the sample has where time ran out. */
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly stored: number;
+  /** bytes / stored. */
+  readonly ratio: number;
+  readonly encode: number;
+  readonly decode: number;
+  /** Every value came back the same. */
+  readonly exact: boolean;
+  /** Where values changed, or could have; absent for types that are no numbers. */
+  readonly quality?: Quality;
+}
+
+/** A pipeline that does not take these data, or fails at them. */
+export interface Refusal extends Pick<Measurement, 'words' | 'filter'> {
+  readonly error: Failure;
+}
+
+export const DEFAULT_CHUNK_BYTES = 1024 * 1024;
+const MOST_CHUNKS = 256;
+
+/** The dataset asked for, or the one of most values that can be measured. Throws H5Z_PARAMETER where there is none. */
+export function chooseDataset(datasets: readonly Dataset[], file: string): Dataset {
+  const able = datasets.filter((dataset) => {
+    try {
+      checkType(dataset);
+      return dataset.info.layout !== 'virtual' && !dataset.info.external?.length;
+    } catch {
+      return false;
+    }
+  });
+  const [first, ...rest] = able;
+  if (first === undefined) {
+    throw new H5zError('H5Z_PARAMETER', `${file} has no array that filters could be tried on`, {
+      remedy: `see its datasets with \`h5z inspect ${file}\``,
+    });
+  }
+  return rest.reduce((largest, dataset) => (dataset.byteLength > largest.byteLength ? dataset : largest), first);
+}
+
+function checkType(dataset: Dataset): void {
+  const { info } = dataset;
+  if (info.space !== 'simple' || dataset.elements === 0) {
+    throw dataset.error('H5Z_PARAMETER', 'it holds no array of values', 'name another one with --dataset');
+  }
+  try {
+    canonicalBytes(new Uint8Array(0), info.type);
+  } catch (error) {
+    throw dataset.explain(error);
+  }
+}
+
+/** A chunk shape of at most `bytes`: the slow dimensions are halved first, so that lines stay whole. */
+export function smallerChunk(shape: readonly number[], itemSize: number, bytes: number): number[] {
+  const chunk = shape.map((n) => Math.max(1, n));
+  const size = () => chunk.reduce((product, n) => product * n, itemSize);
+  for (let i = 0; i < chunk.length; i++) {
+    while (size() > bytes && (chunk[i] as number) > 1) chunk[i] = Math.ceil((chunk[i] as number) / 2);
+  }
+  return chunk;
+}
+
+/**
+ * Whole chunks spread over the dataset, those within its shape first; what sticks out is the fill value, as a writer pads
+ * it. Chunks larger than the sample may be are cut smaller (`Sample.chunk` tells). Throws H5Z_PARAMETER for datasets
+ * without values, what decoding throws for damaged ones.
+ */
+export async function takeSample(dataset: Dataset, options: SampleOptions): Promise<Sample> {
+  checkType(dataset);
+  const { shape, type } = dataset.info;
+  const asked = options.chunk ?? dataset.info.chunk ?? smallerChunk(shape, type.size, DEFAULT_CHUNK_BYTES);
+  const chunk = smallerChunk(asked, type.size, Math.max(options.bytes, type.size));
+  const chunkBytes = chunk.reduce((product, n) => product * n, type.size);
+  const count = Math.min(MOST_CHUNKS, Math.max(1, Math.floor(options.bytes / chunkBytes)));
+  const pipeline = dataset.info.layout === 'chunked' ? await loadPipeline(dataset, options.registry) : undefined;
+  const chunks: Uint8Array[] = [];
+  for (const start of await placesOf(dataset, chunk, count)) {
+    const inside = chunk.map((n, i) => Math.min(n, (shape[i] ?? 0) - (start[i] ?? 0)));
+    const values = await readBox(dataset, { start, shape: inside }, pipeline);
+    const whole = inside.every((n, i) => n === chunk[i]);
+    chunks.push(whole ? new Uint8Array(values) : padded(values, inside, chunk, dataset));
+  }
+  const numbers = chunks.map((values) => numbersOf(values, type));
+  const known = numbers.every((values) => values !== undefined) ? (numbers as ArrayLike<number>[]) : undefined;
+  const range = rangeOf(known ?? []);
+  return { dataset, chunk, chunks, numbers: known, range, bytes: chunks.length * chunkBytes };
+}
+
+/** Where chunks of this shape begin, at most `count`, evenly spread over what is allocated. */
+async function placesOf(dataset: Dataset, chunk: readonly number[], count: number): Promise<number[][]> {
+  const { shape, layout } = dataset.info;
+  const grid = shape.map((n, i) => Math.ceil(n / (chunk[i] ?? 1)));
+  const stored = layout === 'chunked' ? await dataset.loadChunks() : undefined;
+  const total = stored && stored.length > 0 ? stored.length : grid.reduce((product, n) => product * n, 1);
+  const found = new Map<string, number[]>();
+  const tries = Math.min(total, 4 * count);
+  for (let i = 0; i < tries; i++) {
+    const at = Math.floor(((i + 0.5) * total) / tries);
+    const offset = stored?.at(at)?.offset ?? gridPlace(at, grid, chunk);
+    const start = offset.map((n, d) => Math.floor(n / (chunk[d] ?? 1)) * (chunk[d] ?? 1));
+    found.set(start.join(), start);
+  }
+  const places = [...found.values()];
+  const isWhole = (start: readonly number[]) => start.every((n, i) => n + (chunk[i] ?? 1) <= (shape[i] ?? 0));
+  const whole = places.filter(isWhole);
+  const usable = whole.length > 0 ? whole : places;
+  const taken = Math.min(count, usable.length);
+  return Array.from({ length: taken }, (_, i) => usable[Math.floor(((i + 0.5) * usable.length) / taken)] as number[]);
+}
+
+function gridPlace(at: number, grid: readonly number[], chunk: readonly number[]): number[] {
+  const start = grid.map(() => 0);
+  for (let i = grid.length - 1, rest = at; i >= 0; i--) {
+    const n = grid[i] ?? 1;
+    start[i] = (rest % n) * (chunk[i] ?? 1);
+    rest = Math.floor(rest / n);
+  }
+  return start;
+}
+
+function padded(values: Uint8Array, inside: readonly number[], chunk: readonly number[], dataset: Dataset): Uint8Array {
+  const unit = dataset.info.type.size;
+  const out = fill(new Uint8Array(chunk.reduce((product, n) => product * n, unit)), dataset.info.fill.value);
+  const line = (inside.at(-1) ?? 1) * unit;
+  const rows = inside.slice(0, -1);
+  for (let row = 0; row * line < values.length; row++) {
+    let to = 0;
+    let stride = (chunk.at(-1) ?? 1) * unit;
+    for (let i = rows.length - 1, rest = row; i >= 0; i--) {
+      const n = rows[i] ?? 1;
+      to += (rest % n) * stride;
+      stride *= chunk[i] ?? 1;
+      rest = Math.floor(rest / n);
+    }
+    out.set(values.subarray(row * line, (row + 1) * line), to);
+  }
+  return out;
+}
+
+export interface MeasureOptions {
+  readonly registry: Registry;
+  /** Stop taking further chunks after this; the first is always measured. */
+  readonly seconds: number;
+  readonly via?: 'native' | 'wasm';
+}
+
+/** The shortest time that says something about speed: what is faster is repeated. */
+const LEAST_SECONDS = 0.02;
+
+/**
+ * Encodes the sample's chunks and decodes them again. A filter that refuses these data, or breaks a promise (a lossless
+ * filter that changes values), gives a Refusal; nothing is thrown.
+ */
+export async function measure(
+  candidate: Candidate,
+  sample: Sample,
+  options: MeasureOptions,
+): Promise<Measurement | Refusal> {
+  const { words, filter } = candidate;
+  try {
+    return measured(candidate, sample, await loadStages(candidate, sample, options), options);
+  } catch (error) {
+    return { words, filter, error: failureOf(error) };
+  }
+}
+
+async function loadStages(candidate: Candidate, sample: Sample, options: MeasureOptions): Promise<LoadedStage[]> {
+  const { registry, via } = options;
+  const described = describeDataset(sample.dataset.info, sample.chunk);
+  const stages: LoadedStage[] = [];
+  for (const { id, cdValues } of candidate.stages) {
+    const load = { encode: true, ...(via === undefined ? {} : { only: via }) };
+    const host = registry.get(id) === undefined ? await hostCodec(id) : undefined;
+    const codec: Codec = host ?? (await registry.load(id, load));
+    stages.push({ id, cdValues: codec.derive(cdValues, described), codec });
+  }
+  return stages;
+}
+
+function measured(
+  { words, filter, stages }: Candidate,
+  { dataset, chunk, chunks, numbers, range }: Sample,
+  loaded: readonly LoadedStage[],
+  { registry, seconds }: MeasureOptions,
+): Measurement {
+  const pipeline = createPipeline(loaded);
+  const encoded: Uint8Array[] = [];
+  const { type } = dataset.info;
+  const lossy = stages.some(({ id }) => registry.get(id)?.description.lossy === true);
+  const size = chunks[0]?.length ?? 0;
+  let encodeSeconds = 0;
+  for (const data of chunks) {
+    const started = performance.now();
+    encoded.push(pipeline.encode(data).data);
+    encodeSeconds += (performance.now() - started) / 1000;
+    if (encodeSeconds > seconds) break;
+  }
+  const taken = chunks.slice(0, encoded.length);
+  const comparison = new Comparison(chunk, range);
+  let exact = true;
+  for (const [i, data] of taken.entries()) {
+    const decoded = pipeline.decode(encoded[i] as Uint8Array, { size });
+    if (!sameBytes(canonicalBytes(data, type), canonicalBytes(decoded, type))) exact = false;
+    const before = lossy ? numbers?.[i] : undefined;
+    const after = before && numbersOf(decoded, type);
+    if (before && after) comparison.add(before, after);
+  }
+  if (!exact && !lossy) {
+    throw new H5zError('H5Z_E_INTERNAL', `${words} changed values, though it is lossless`, { remedy: 'report this' });
+  }
+  const again = { least: LEAST_SECONDS, most: seconds };
+  const encode = fastest(again, encodeSeconds, () => {
+    for (const data of taken) pipeline.encode(data);
+  });
+  const out = pipeline.allocate(size);
+  const decode = fastest(again, undefined, () => {
+    for (const data of encoded) pipeline.decodeInto(data, out, { size });
+  });
+  const bytes = taken.length * size;
+  const stored = encoded.reduce((sum, data) => sum + data.length, 0);
+  return {
+    words,
+    filter,
+    chunks: taken.length,
+    bytes,
+    stored,
+    ratio: bytes / stored,
+    encode: bytes / encode,
+    decode: bytes / decode,
+    exact,
+    ...(lossy && numbers ? { quality: comparison.quality } : {}),
+  };
+}
+
+/** The least seconds of several runs of `work`, `before` being one already: three or so, more for short ones. */
+function fastest({ least, most }: { least: number; most: number }, before: number | undefined, work: () => void) {
+  let best = before ?? Number.POSITIVE_INFINITY;
+  let spent = before ?? 0;
+  for (let run = 0; run < 100 && (best === Number.POSITIVE_INFINITY || (spent < most && spent < 3 * least)); run++) {
+    const started = performance.now();
+    work();
+    const took = (performance.now() - started) / 1000;
+    best = Math.min(best, took);
+    spent += took;
+  }
+  return Math.max(best, 1e-7);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  return Buffer.compare(a, b) === 0;
+}

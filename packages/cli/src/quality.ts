@@ -1,0 +1,139 @@
+// How far decoded values are from the original: largest error, PSNR and SSIM. For numbers; other types have none of these.
+
+import { canonicalBytes, type Datatype, type NumberArray } from '@h5z/chunks';
+
+/** What a lossy filter did to the values. Pairs in which either value is not finite count only when they differ. */
+export interface Quality {
+  /** Largest absolute difference; infinite where a value that was not finite, or became so, changed. */
+  readonly maxError: number;
+  /** 20 log10(range) - 10 log10(mean squared error), decibels; infinite for equal values. */
+  readonly psnr: number;
+  /** Mean structural similarity over windows of 8 x 8 (in one dimension 64) values; 1 for equal values. */
+  readonly ssim: number;
+}
+
+/** Values as numbers; `undefined` for types that are none. 64-bit integers lose what a double cannot hold. */
+export function numbersOf(bytes: Uint8Array, type: Datatype): ArrayLike<number> | undefined {
+  const number = type.class === 'enum' ? type.base : type;
+  if (number.class !== 'integer' && number.class !== 'float') return undefined;
+  const { size } = number;
+  const aligned = canonicalBytes(bytes, number).slice();
+  if (number.class === 'float') {
+    if (size === 4) return new Float32Array(aligned.buffer);
+    return size === 8 ? new Float64Array(aligned.buffer) : undefined;
+  }
+  if (size === 8) {
+    const wide: NumberArray = number.signed ? new BigInt64Array(aligned.buffer) : new BigUint64Array(aligned.buffer);
+    return Float64Array.from(wide, Number);
+  }
+  const classes = number.signed
+    ? { 1: Int8Array, 2: Int16Array, 4: Int32Array }
+    : { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
+  const array = classes[size as 1 | 2 | 4];
+  return array === undefined ? undefined : new array(aligned.buffer);
+}
+
+/** Largest finite value minus the smallest; 0 where there is none. */
+export function rangeOf(chunks: readonly ArrayLike<number>[]): number {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const values of chunks) {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number;
+      if (!Number.isFinite(value)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return high > low ? high - low : 0;
+}
+
+/** Compares chunks pairwise. `shape`: of every chunk, in elements; `range`: of the original values. */
+export class Comparison {
+  readonly #height: number;
+  readonly #width: number;
+  readonly #range: number;
+  #maxError = 0;
+  #squares = 0;
+  #count = 0;
+  #similarity = 0;
+  #windows = 0;
+
+  constructor(shape: readonly number[], range: number) {
+    const dims = shape.filter((n) => n > 1);
+    this.#width = dims.at(-1) ?? 1;
+    this.#height = dims.at(-2) ?? 1;
+    this.#range = range;
+  }
+
+  /** Two chunks of the same length. */
+  add(original: ArrayLike<number>, decoded: ArrayLike<number>): void {
+    for (let i = 0; i < original.length; i++) {
+      const a = original[i] as number;
+      const b = decoded[i] as number;
+      if (Number.isFinite(a) && Number.isFinite(b)) {
+        const error = Math.abs(a - b);
+        if (error > this.#maxError) this.#maxError = error;
+        this.#squares += error * error;
+        this.#count++;
+      } else if (!Object.is(a, b)) this.#maxError = Number.POSITIVE_INFINITY;
+    }
+    const plane = this.#height * this.#width;
+    for (let at = 0; at + plane <= original.length; at += plane) this.#addPlane(original, decoded, at);
+  }
+
+  get quality(): Quality {
+    const meanSquare = this.#count > 0 ? this.#squares / this.#count : 0;
+    const noise = meanSquare === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(this.#range ** 2 / meanSquare);
+    return {
+      maxError: this.#maxError,
+      psnr: noise,
+      ssim: this.#windows > 0 ? this.#similarity / this.#windows : this.#maxError === 0 ? 1 : 0,
+    };
+  }
+
+  /** Windows half a window apart. */
+  #addPlane(original: ArrayLike<number>, decoded: ArrayLike<number>, start: number): void {
+    const wide = Math.min(this.#width, this.#height === 1 ? 64 : 8);
+    const high = Math.min(this.#height, 8);
+    for (let y = 0; y + high <= this.#height; y += Math.max(1, high >> 1)) {
+      for (let x = 0; x + wide <= this.#width; x += Math.max(1, wide >> 1)) {
+        this.#addWindow(original, decoded, start + y * this.#width + x, high, wide);
+      }
+    }
+  }
+
+  #addWindow(original: ArrayLike<number>, decoded: ArrayLike<number>, at: number, high: number, wide: number): void {
+    const n = high * wide;
+    let sumA = 0;
+    let sumB = 0;
+    for (let y = 0, row = at; y < high; y++, row += this.#width) {
+      for (let i = row; i < row + wide; i++) {
+        sumA += original[i] as number;
+        sumB += decoded[i] as number;
+      }
+    }
+    const meanA = sumA / n;
+    const meanB = sumB / n;
+    let varianceA = 0;
+    let varianceB = 0;
+    let covariance = 0;
+    for (let y = 0, row = at; y < high; y++, row += this.#width) {
+      for (let i = row; i < row + wide; i++) {
+        const a = (original[i] as number) - meanA;
+        const b = (decoded[i] as number) - meanB;
+        varianceA += a * a;
+        varianceB += b * b;
+        covariance += a * b;
+      }
+    }
+    const steady = (0.01 * this.#range) ** 2;
+    const contrast = (0.03 * this.#range) ** 2;
+    const above = (2 * meanA * meanB + steady) * ((2 * covariance) / n + contrast);
+    const below = (meanA ** 2 + meanB ** 2 + steady) * ((varianceA + varianceB) / n + contrast);
+    const similarity = below === 0 ? (meanA === meanB ? 1 : 0) : above / below;
+    if (!Number.isFinite(similarity)) return; // a value that is not finite, which maxError tells of
+    this.#similarity += similarity;
+    this.#windows++;
+  }
+}

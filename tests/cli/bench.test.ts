@@ -1,0 +1,237 @@
+// `h5z bench`: a row for each installed filter that takes the data, errors within the bound asked, words that
+// `h5z repack` reads back as the same pipeline, a plot that shows every row. No times: machines differ.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as h5wasm from 'h5wasm-0.10/node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type BenchReport,
+  bench,
+  Comparison,
+  candidatesOf,
+  frontOf,
+  plotSvg,
+  stagesOf,
+} from '../../packages/cli/dist/index.js';
+import type { Registry } from '../../registry/dist/index.js';
+import { builtRegistry } from '../corpus/corpus.ts';
+import { filterFolders, ROOT, runIn } from '../support/packed.ts';
+
+const MAIN = join(ROOT, 'packages/cli/dist/main.js');
+const ERROR = 0.25;
+const wave = (i: number) => 40 + 30 * Math.sin(i / 40) + ((i * 7919) % 97) / 60;
+const DATASETS = {
+  floats: { data: Float32Array.from({ length: 4 * 64 * 64 }, (_, i) => wave(i)), dtype: '<f4' },
+  doubles: { data: Float64Array.from({ length: 4 * 64 * 64 }, (_, i) => wave(i)), dtype: '<d' },
+  counts: { data: Int16Array.from({ length: 4 * 64 * 64 }, (_, i) => wave(i)), dtype: '<i2' },
+  image: { data: Uint8Array.from({ length: 4 * 64 * 64 }, (_, i) => wave(i)), dtype: '<B' },
+} as const;
+
+let folder: string;
+let file: string;
+let registry: Registry;
+const reports = new Map<string, BenchReport>();
+const report = (name: string) => reports.get(name) as BenchReport;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'h5z-bench-'));
+  file = join(folder, 'waves.h5');
+  registry = await builtRegistry();
+  await h5wasm.ready;
+  const out = new h5wasm.File(file, 'w');
+  for (const [name, { data, dtype }] of Object.entries(DATASETS)) {
+    // Chunks that stick out, so that padding is measured too; some filters take whole ones only.
+    const chunks = name === 'image' || name === 'doubles' ? [64, 64] : [48, 64];
+    out.create_dataset({ name, data, dtype, shape: [4 * 64, 64], chunks });
+  }
+  out.create_dataset({ name: 'contiguous', data: DATASETS.floats.data, dtype: '<f4', shape: [4 * 64, 64] });
+  out.create_dataset({ name: 'words', data: ['one', 'two'] });
+  out.close();
+  for (const dataset of Object.keys(DATASETS)) {
+    reports.set(dataset, await bench(file, { registry, dataset, error: ERROR, budget: 10, sample: 50_000 }));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('h5z bench', () => {
+  test('has a row for every installed filter that takes the data, and a reason for the others', () => {
+    const measured = new Set<string>();
+    for (const { results, refused } of reports.values()) {
+      const named = new Set([...results, ...refused].map(({ filter }) => filter));
+      expect([...named].sort()).toEqual(registry.packages.map(({ canonicalName }) => canonicalName).sort());
+      for (const { filter } of results) measured.add(filter);
+      for (const { error, words } of refused) {
+        expect(['H5Z_E_NOT_APPLICABLE', 'H5Z_PARAMETER'], `${words}: ${error.message}`).toContain(error.code);
+      }
+    }
+    const lossless = registry.packages.filter(({ description }) => !description.lossy);
+    for (const { canonicalName } of lossless) expect(measured).toContain(canonicalName);
+    for (const { canonicalName, description } of registry.packages) {
+      if (description.variants.h5wasm) expect(measured).toContain(canonicalName);
+    }
+  });
+
+  test('says exactly what came back: lossless filters everything, lossy ones within the bound asked', () => {
+    let bounded = 0;
+    for (const { results, error } of reports.values()) {
+      expect(error).toBe(ERROR);
+      for (const { words, filter, exact, quality, ratio, encode, decode, bytes, stored } of results) {
+        const { description } = registry.packages.find(({ canonicalName }) => canonicalName === filter) as never as {
+          description: { lossy: boolean; parameters: { name: string; bounds?: string }[] };
+        };
+        if (!description.lossy) expect(exact, words).toBe(true);
+        expect(ratio).toBeCloseTo(bytes / stored);
+        for (const rate of [encode, decode]) expect(rate).toBeGreaterThan(0);
+        expect(quality === undefined, words).toBe(!description.lossy);
+        if (exact && quality) expect(quality).toMatchObject({ maxError: 0, psnr: Number.POSITIVE_INFINITY });
+        const asked = description.parameters.some(
+          ({ name, bounds }) => bounds === 'absolute' && words.includes(`${name}=${ERROR}`),
+        );
+        if (!asked || !quality) continue;
+        bounded++;
+        expect(quality.maxError, words).toBeLessThanOrEqual(ERROR * (1 + 1e-5));
+      }
+    }
+    const takes = registry.packages.some(({ description }) =>
+      description.parameters.some(({ bounds, type }) => bounds === 'absolute' && type === 'number'),
+    );
+    if (takes) expect(bounded).toBeGreaterThan(0);
+  });
+
+  test('every row is words that repack reads as the same pipeline', () => {
+    const bound = { absolute: ERROR, range: 62, itemSize: 4 };
+    for (const filter of registry.packages) {
+      const candidates = candidatesOf(filter as never, bound);
+      expect(candidates.length).toBeGreaterThan(0);
+      expect(new Set(candidates.map(({ words }) => words)).size).toBe(candidates.length);
+      for (const { words, stages } of candidates) {
+        const read = stagesOf([words], registry).map(({ id, cdValues }) => [id, ...cdValues]);
+        expect(read, words).toEqual(stages.map(({ id, cdValues }) => [id, ...cdValues]));
+      }
+      for (const parameter of filter.description.parameters) {
+        if (parameter.type !== 'enum') continue;
+        const other = Object.keys(parameter.values ?? {}).filter((value) => value !== parameter.default);
+        const tried = other.filter((value) =>
+          candidates.some(({ words }) => words.includes(`${parameter.name}=`) && words.includes(value)),
+        );
+        expect(tried.length, `${filter.canonicalName} ${parameter.name}`).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  test('draws every row, and the axes with their units', () => {
+    for (const { results } of reports.values()) {
+      const svg = plotSvg('a <file> & "more"', 'about', results);
+      expect(svg).toContain('a &lt;file&gt; &amp; &quot;more&quot;');
+      expect(svg.match(/<title>/g)?.length).toBe(results.length);
+      expect(svg).toContain('Decode speed, MB/s');
+      expect(svg).toContain('Compression ratio');
+      expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+    }
+  });
+
+  test('the line in the plot joins what nothing beats', () => {
+    const { results } = report('floats');
+    const front = frontOf(results);
+    const beats = (a: (typeof results)[number], b: (typeof results)[number]) =>
+      a.ratio >= b.ratio && a.decode >= b.decode && (a.ratio > b.ratio || a.decode > b.decode);
+    for (const one of front)
+      expect(
+        results.some((other) => beats(other, one)),
+        one.words,
+      ).toBe(false);
+    for (const one of results) {
+      if (!front.includes(one)) expect(front.some((other) => other === one || other.ratio >= one.ratio)).toBe(true);
+    }
+  });
+});
+
+describe('errors of values', () => {
+  test('are the textbook ones', () => {
+    const original = Float64Array.from({ length: 256 }, (_, i) => i);
+    const same = new Comparison([16, 16], 255);
+    same.add(original, original);
+    expect(same.quality).toEqual({ maxError: 0, psnr: Number.POSITIVE_INFINITY, ssim: 1 });
+    const shifted = new Comparison([16, 16], 255);
+    shifted.add(
+      original,
+      original.map((value, i) => value + (i % 2 === 0 ? 2 : -2)),
+    );
+    expect(shifted.quality.maxError).toBe(2);
+    expect(shifted.quality.psnr).toBeCloseTo(20 * Math.log10(255 / 2), 10);
+    expect(shifted.quality.ssim).toBeLessThan(1);
+    const reversed = new Comparison([16, 16], 255);
+    reversed.add(
+      original,
+      original.map((_, i) => 255 - i),
+    );
+    expect(reversed.quality.ssim).toBeLessThan(shifted.quality.ssim);
+  });
+
+  test('tell of values that became not finite, and keep those that were', () => {
+    const original = Float64Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, 4);
+    const kept = new Comparison([4], 3);
+    kept.add(original, original);
+    expect(kept.quality.maxError).toBe(0);
+    const lost = new Comparison([4], 3);
+    lost.add(original, Float64Array.of(1, 0, Number.POSITIVE_INFINITY, 4));
+    expect(lost.quality.maxError).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('h5z bench as a command', () => {
+  let app: string;
+  const h5z = (...args: string[]) => runIn(app, process.execPath, [MAIN, ...args]);
+  const { name } = (() => filterFolders().find(({ name }) => name === 'shuffle') ?? filterFolders()[0])() as {
+    name: string;
+  };
+
+  beforeAll(() => {
+    app = join(folder, 'app');
+    mkdirSync(join(app, 'node_modules/@h5z'), { recursive: true });
+    writeFileSync(join(app, 'package.json'), '{ "private": true }\n');
+    for (const filter of filterFolders()) {
+      if (filter.name === name) symlinkSync(filter.folder, join(app, 'node_modules', filter.packageName));
+    }
+  });
+
+  test('prints an aligned table, JSON and a plot', async () => {
+    const quick = ['--budget', '2', '--sample', '20000'];
+    const { status, stdout } = await h5z('bench', file, '--dataset', 'floats', '--svg', 'plot.svg', ...quick);
+    expect(status).toBe(0);
+    const lines = stdout.split('\n');
+    const head = lines.findIndex((line) => line.startsWith('FILTER'));
+    expect(lines[head]).toMatch(/RATIO +ENCODE MB\/s +DECODE MB\/s/);
+    const end = (lines[head] as string).indexOf('RATIO') + 'RATIO'.length;
+    expect(lines[head + 1]).toMatch(new RegExp(`^${name}\\b`));
+    expect((lines[head + 1] as string).slice(0, end)).toMatch(/\d\.\d\d$/);
+    expect(readFileSync(join(app, 'plot.svg'), 'utf8')).toContain('waves.h5: /floats');
+    const json = JSON.parse((await h5z('bench', file, '--dataset', 'contiguous', '--json', ...quick)).stdout);
+    expect(json).toMatchObject({ dataset: '/contiguous', refused: [] });
+    expect(json.results[0]).toMatchObject({ filter: name, exact: true });
+    // The chunk is cut so that it fits into the sample.
+    expect(json.chunk.reduce((product: number, n: number) => product * n, 4)).toBeLessThanOrEqual(20000);
+  });
+
+  test('measures the largest dataset, or pipelines of one’s own', async () => {
+    const json = JSON.parse(
+      (await h5z('bench', file, '--filter', 'shuffle,deflate:level=1', '--budget', '2', '--json')).stdout,
+    );
+    expect(json.dataset).toBe('/doubles');
+    expect(json.results.map(({ words }: { words: string }) => words)).toEqual(['shuffle,deflate:level=1']);
+    expect(json.results[0].ratio).toBeGreaterThan(1);
+  });
+
+  test('names the fix', async () => {
+    const words = await h5z('bench', file, '--dataset', 'words');
+    expect(words.status).toBe(1);
+    expect(words.stderr).toMatch(/variable-length/);
+    expect((await h5z('bench', file, '--dataset', 'nothing')).stderr).toContain('h5z inspect');
+    expect((await h5z('bench', file, '--budget', '0')).status).toBe(2);
+    expect((await h5z('bench', file, '--filter', 'zstd:wrong=1')).status).toBe(1);
+    const bare = await runIn(folder, process.execPath, [MAIN, 'bench', file]);
+    if (bare.status !== 0) expect(bare.stderr).toContain('npm i @h5z/');
+  });
+});
