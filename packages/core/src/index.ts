@@ -43,18 +43,9 @@ export {
   toClientValues,
   toWords,
 } from './params.js';
-export {
-  createPipeline,
-  FLAG_OPTIONAL,
-  type HostedPipeline,
-  type LoadedStage,
-  type Pipeline,
-  type PipelineHost,
-  type PreparedStages,
-  type Step,
-  withStage,
-  wrongSize,
-} from './pipeline.js';
+export { createPipeline, type HostedPipeline, type Pipeline, type PipelineHost } from './pipeline.js';
 export { bytesOf, shortRead } from './staged.js';
+export { FLAG_OPTIONAL, type LoadedStage, type PreparedStages, type Step, withStage, wrongSize } from './stages.js';
 export type * from './types.js';
 export { datasetStruct, loadWasm, readWasm, TYPE_CLASSES, type WasmOptions } from './wasm.js';
+export { setWorkers, workers } from './worker-count.js';

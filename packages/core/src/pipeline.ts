@@ -5,6 +5,7 @@ import {
   type BatchOptions,
   type ChunkInputs,
   type ChunkOptions,
+  type ChunkRunner,
   type DataInputs,
   type DecodedChunk,
   type DecodeIntoOptions,
@@ -17,25 +18,18 @@ import {
   type RunnerOpener,
   type RunnerOptions,
 } from './batch.js';
-import { H5zError, isH5zError } from './errors.js';
 import { openStaged } from './staged.js';
-import type { Codec, PipelineStage } from './types.js';
-
-/** Bit of PipelineStage.flags: a filter that cannot encode a chunk is skipped instead of failing the write. */
-export const FLAG_OPTIONAL = 1;
-
-/** A stage and the codec that runs it. */
-export interface LoadedStage extends PipelineStage {
-  readonly codec: Codec;
-}
-
-/** A stage that ran for a chunk, with the most bytes its decoder may give; undefined where nobody said. */
-export interface Step {
-  readonly stage: LoadedStage;
-  /** Its place in the pipeline. */
-  readonly index: number;
-  readonly size: number | undefined;
-}
+import {
+  checkSize,
+  decodeStages,
+  decodeStagesInto,
+  encodeStages,
+  type LoadedStage,
+  Prepared,
+  type PreparedStages,
+  type Step,
+  wrongSize,
+} from './stages.js';
 
 /**
  * Runs whole pipelines in one go: what all codecs of one `@h5z/native` share as {@link Codec.host}. Sizes, masks and
@@ -43,12 +37,6 @@ export interface Step {
  */
 export interface PipelineHost {
   prepare(pipeline: PreparedStages): HostedPipeline;
-}
-
-/** Stages, and what of them runs for a chunk: the same array for the same options, as long as they are common. */
-export interface PreparedStages {
-  readonly stages: readonly LoadedStage[];
-  steps(options: ChunkOptions): readonly Step[];
 }
 
 export interface HostedPipeline {
@@ -112,35 +100,16 @@ class StagedPipeline implements Pipeline {
 
   decode(chunk: Uint8Array, options: ChunkOptions = {}): Uint8Array {
     const steps = this.#prepared.steps(options);
-    if (steps.length === 0) return checkSize(new Uint8Array(chunk), options.size);
-    if (this.#hosted !== undefined) return checkSize(this.#hosted.decode(chunk, steps), options.size);
-    let data = chunk;
-    for (const { stage, index, size } of steps) {
-      data = inStage(stage, index, () => stage.codec.decode(data, { cdValues: stage.cdValues, ...sized(size) }));
-    }
-    return checkSize(data, options.size);
+    if (this.#hosted === undefined || steps.length === 0) return decodeStages(this.#prepared, chunk, options);
+    return checkSize(this.#hosted.decode(chunk, steps), options.size);
   }
 
   decodeInto(chunk: Uint8Array, out: Uint8Array, options: ChunkOptions = {}): number {
     const size = Math.min(out.length, options.size ?? out.length);
-    const steps = this.#prepared.steps({ ...options, size });
-    const last = steps.at(-1);
-    if (last === undefined) {
-      checkSize(chunk, size);
-      out.set(chunk);
-      return chunk.length;
-    }
-    let written: number;
-    if (this.#hosted !== undefined) {
-      written = this.#hosted.decodeInto(chunk, size < out.length ? out.subarray(0, size) : out, steps);
-    } else {
-      let data = chunk;
-      for (const { stage, index, size: bound } of steps.slice(0, -1)) {
-        data = inStage(stage, index, () => stage.codec.decode(data, { cdValues: stage.cdValues, ...sized(bound) }));
-      }
-      const { stage, index } = last;
-      written = inStage(stage, index, () => stage.codec.decodeInto(data, out, { cdValues: stage.cdValues, size }));
-    }
+    const own = { ...options, size };
+    const steps = this.#prepared.steps(own);
+    if (this.#hosted === undefined || steps.length === 0) return decodeStagesInto(this.#prepared, chunk, out, own);
+    const written = this.#hosted.decodeInto(chunk, size < out.length ? out.subarray(0, size) : out, steps);
     if (written !== size) throw wrongSize(written, size);
     return written;
   }
@@ -163,17 +132,7 @@ class StagedPipeline implements Pipeline {
 
   encode(data: Uint8Array): EncodedChunk {
     if (this.#hosted !== undefined && this.#canEncode) return this.#hosted.encode(data);
-    let filterMask = 0;
-    let current = data;
-    for (const [index, stage] of this.stages.entries()) {
-      try {
-        current = inStage(stage, index, () => stage.codec.encode(current, { cdValues: stage.cdValues }));
-      } catch (error) {
-        if (!isSkipped(stage, error)) throw error;
-        filterMask |= maskBit(index);
-      }
-    }
-    return { data: current === data ? new Uint8Array(data) : current, filterMask: filterMask >>> 0 };
+    return encodeStages(this.#prepared, data);
   }
 
   async encodeMany(chunks: DataInputs, options: BatchOptions = {}): Promise<EncodedChunk[]> {
@@ -196,112 +155,11 @@ class StagedPipeline implements Pipeline {
   readonly #openEncoder: RunnerOpener = (options) =>
     this.#canEncode ? this.#open(options) : this.#openStaged(options);
 
-  readonly #openStaged = (options: RunnerOptions) => openStaged(this, this.#prepared, options);
-}
-
-/** The bit of a filter mask for a stage; there is none from the 33rd on. */
-export function maskBit(index: number): number {
-  return index < 32 ? 1 << index : 0;
-}
-
-/** Whether encoding goes on without this stage. */
-export function isSkipped(stage: LoadedStage, error: unknown): boolean {
-  return ((stage.flags ?? 0) & FLAG_OPTIONAL) !== 0 && isH5zError(error) && error.code === 'H5Z_E_NOT_APPLICABLE';
-}
-
-/** Steps that a pipeline remembers: datasets have one or two kinds of chunks, hostile files as many as there are masks. */
-const KEPT_STEPS = 64;
-
-class Prepared implements PreparedStages {
-  readonly stages: readonly LoadedStage[];
-  readonly #kept = new Map<string, readonly Step[]>();
-
-  constructor(stages: readonly LoadedStage[]) {
-    this.stages = stages;
-  }
-
-  steps({ filterMask = 0, size }: ChunkOptions): readonly Step[] {
-    const key = `${filterMask}/${size}`;
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) return kept;
-    const steps = stepsOf(this.stages, { filterMask, ...sized(size) });
-    if (this.#kept.size >= KEPT_STEPS) this.#kept.clear();
-    this.#kept.set(key, steps);
-    return steps;
-  }
-}
-
-/** The stages that ran for this chunk, last first, each with the most bytes its decoder may give. */
-function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: ChunkOptions): Step[] {
-  if (!Number.isInteger(filterMask) || filterMask < 0 || filterMask > 0xffffffff) {
-    throw new H5zError('H5Z_PARAMETER', `filterMask is ${filterMask}`, {
-      remedy: 'pass the uint32 that lies with the chunk',
-    });
-  }
-  if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-    throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass the chunk's full size in bytes" });
-  }
-  const steps: Step[] = [];
-  let bound = size;
-  let before: LoadedStage | undefined;
-  for (const [index, stage] of stages.entries()) {
-    if (index < 32 && ((filterMask >>> index) & 1) === 1) continue;
-    if (before !== undefined && bound !== undefined) bound = boundOf(before, bound);
-    steps.push({ stage, index, size: bound });
-    before = stage;
-  }
-  return steps.reverse();
-}
-
-/**
- * Most bytes that anybody's encoder of a stage makes of `size` bytes. Other people's may be looser than ours, whose bound
- * `encodeBound` is: zlib-ng's fastest level writes 9 bits for a byte. A filter that cannot say (an older decode-only module,
- * a size that its encoder refuses) is given eight times the size and 64 KiB: still a bound.
- */
-function boundOf(stage: LoadedStage, size: number): number {
-  try {
-    return Math.max(stage.codec.encodeBound(size, stage.cdValues), size + Math.ceil(size / 8) + 1024);
-  } catch (error) {
-    if (!isH5zError(error)) throw error;
-    return size * 8 + 65536;
-  }
-}
-
-export function sized(size: number | undefined): { size?: number } {
-  return size === undefined ? {} : { size };
-}
-
-export function checkSize(data: Uint8Array, size: number | undefined): Uint8Array {
-  if (size !== undefined && data.length !== size) throw wrongSize(data.length, size);
-  return data;
-}
-
-/** The error of a chunk that is not as large as its dataset says. */
-export function wrongSize(actual: number, expected: number): H5zError {
-  return new H5zError('H5Z_E_CORRUPT', `the chunk decoded to ${actual} bytes, but its dataset says ${expected}`, {
-    remedy: 'check the filter mask and the chunk size, or restore the file from a copy',
-    details: { actual, expected },
-  });
-}
-
-export function inStage<T>(stage: LoadedStage, index: number, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw withStage(error, stage, index);
-  }
-}
-
-export async function inStageAsync<T>(stage: LoadedStage, index: number, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw withStage(error, stage, index);
-  }
-}
-
-/** The same error with the stage's place among its details. */
-export function withStage(error: unknown, stage: LoadedStage, index: number): unknown {
-  if (isH5zError(error)) Object.assign(error, { details: { ...error.details, stage: index, id: stage.id } });
-  return error;
+  /** Codec by codec: on workers where all have a module that workers can run too, as soon as it is worth their start. */
+  readonly #openStaged = async (options: RunnerOptions): Promise<ChunkRunner> => {
+    const staged = openStaged(this.#prepared, options);
+    if (options.threads === 1 || !this.stages.every(({ codec }) => codec.module !== undefined)) return staged;
+    const { openPool } = await import('./pool.js');
+    return openPool(this.#prepared, options, staged);
+  };
 }

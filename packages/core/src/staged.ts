@@ -2,18 +2,14 @@
 
 import type { ChunkRange, ChunkRunner, EncodedChunk, RunnerOptions, StoredChunk } from './batch.js';
 import { H5zError } from './errors.js';
-import { checkSize, inStageAsync, isSkipped, maskBit, type Pipeline, type PreparedStages, sized } from './pipeline.js';
+import { checkSize, decodeStagesInto, inStageAsync, isSkipped, maskBit, type PreparedStages, sized } from './stages.js';
 
 /** Work that does not leave this thread pauses after so many milliseconds, so that timers and signals get their turn. */
 const SLICE_MS = 10;
 
-/** Opens the runner of `pipeline`. What lies in files is read through {@link ChunkFile.read}. */
-export function openStaged(
-  pipeline: Pipeline,
-  prepared: PreparedStages,
-  { threads, output }: RunnerOptions,
-): ChunkRunner {
-  const { stages } = pipeline;
+/** What lies in files is read through {@link ChunkFile.read}. */
+export function openStaged(prepared: PreparedStages, { threads, output }: RunnerOptions): ChunkRunner {
+  const { stages } = prepared;
   const elsewhere = stages.some(({ codec }) => codec.variant === 'native');
   const pause = pauses();
 
@@ -38,7 +34,8 @@ export function openStaged(
       if (place.whole && !elsewhere) {
         const stored = await bytesOf(chunk);
         await pause();
-        pipeline.decodeInto(stored, output.out.subarray(place.to, place.to + output.size), chunk);
+        const { size } = output;
+        decodeStagesInto(prepared, stored, output.out.subarray(place.to, place.to + size), { ...chunk, size });
       } else {
         output.copy(place, await decode(chunk));
       }

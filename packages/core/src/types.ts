@@ -105,6 +105,8 @@ export interface Codec {
   encodeAsync(data: Uint8Array, options?: EncodeOptions): Promise<Uint8Array>;
   /** Runs pipelines whose codecs all have the same one as single jobs. Absent: their stages run one after the other. */
   readonly host?: PipelineHost;
+  /** The compiled standalone module that this codec runs, where it runs one: workers can run it too. */
+  readonly module?: WebAssembly.Module;
 }
 
 /** WASM handed in by the caller: bytes, a compiled module, a URL, or a fetch Response. */

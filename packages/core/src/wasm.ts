@@ -182,12 +182,12 @@ class WasmCodec implements Codec {
   readonly variant: Variant = 'wasm';
   readonly source: string;
   readonly canEncode: boolean;
-  readonly #module: WebAssembly.Module;
+  readonly module: WebAssembly.Module;
   #exports: Exports | undefined;
   #bytes = new Uint8Array(0);
 
   constructor(module: WebAssembly.Module, instance: WebAssembly.Instance, source: string, id: number | undefined) {
-    this.#module = module;
+    this.module = module;
     this.#exports = start(instance);
     this.source = source;
     const info = readInfo(this.#exports);
@@ -353,7 +353,7 @@ class WasmCodec implements Codec {
 
   /** Runs `work` on the instance; a trap costs the instance and becomes an internal error. */
   #call<T>(doing: string, work: (x: Exports) => T): T {
-    this.#exports ??= start(new WebAssembly.Instance(this.#module, {}));
+    this.#exports ??= start(new WebAssembly.Instance(this.module, {}));
     try {
       const result = work(this.#exports);
       if (this.#exports.memory.buffer.byteLength > KEEP_BYTES) this.#drop();
