@@ -35,6 +35,15 @@ interface Decoded {
   readonly sha256: string;
 }
 
+interface Batch {
+  /** All of the last chunks were decoded by workers. */
+  readonly onWorkers: boolean;
+  /** The first ones were decoded in the page. */
+  readonly inPage: boolean;
+  readonly sums: readonly string[];
+  readonly failure: { readonly code: string; readonly chunk: number };
+}
+
 describe.each(all)('$package', (filter) => {
   let one: Case;
   const app = join(work.folder, filter.name);
@@ -48,6 +57,7 @@ describe.each(all)('$package', (filter) => {
   describe.each(Object.keys(builders))('built with %s', (builder) => {
     let site: Site;
     let damaged: Site;
+    let workerless: Site;
 
     beforeAll(async () => {
       const out = join(work.folder, 'sites', filter.name, builder);
@@ -57,6 +67,7 @@ describe.each(all)('$package', (filter) => {
       const options = { ...built, extra: { '/case.json': JSON.stringify(one) } };
       site = await serve(out, options);
       damaged = await serve(out, { ...options, damageWasm: true });
+      workerless = await serve(out, { ...options, missing: /\/worker-web[^/]*$/ });
     }, 120_000);
 
     /** Vite puts files of less than 4 KiB into the script as data: URLs. */
@@ -66,6 +77,7 @@ describe.each(all)('$package', (filter) => {
     afterAll(async () => {
       await site?.close();
       await damaged?.close();
+      await workerless?.close();
     });
 
     /** Opens the page in a mode; skips loudly where there is no browser. */
@@ -122,6 +134,27 @@ describe.each(all)('$package', (filter) => {
       expect(error).toBeUndefined();
       expect(value?.sha256).toBe(one.sha256);
       expect(complaints).toEqual([]);
+    });
+
+    // The workers are core's, the same for every filter: one shows them.
+    const testOnce = filter === all[0] ? test : () => {};
+    testOnce('decodes batches on workers of its own, found under a strict policy', async ({ skip }) => {
+      const { value, error, complaints, requests } = await open<Batch>(skip, 'batch');
+      expect(error).toBeUndefined();
+      expect(value).toEqual({
+        onWorkers: true,
+        inPage: true,
+        sums: [one.sha256],
+        failure: { code: expect.stringMatching(/^H5Z_E_/), chunk: 0 },
+      });
+      expect(complaints).toEqual([]);
+      expect(requests.filter((path) => /\/worker-web(-[\w-]{8})?\.js$/.test(path)).length).toBeGreaterThan(0);
+    });
+
+    testOnce('decodes batches in the page where the worker is not found', async ({ skip }) => {
+      const { value, error } = await open<Batch>(skip, 'batch', workerless);
+      expect(error).toBeUndefined();
+      expect(value).toMatchObject({ onWorkers: false, inPage: true, sums: [one.sha256] });
     });
 
     test('a flipped byte in a module is refused with both hashes', async ({ skip }) => {

@@ -121,10 +121,17 @@ export const builders: Readonly<Record<string, Builder>> = {
     return {};
   },
 
-  /** esbuild leaves `new URL('../wasm/x.wasm', import.meta.url)` alone, so the package's wasm folder is copied along. */
+  /**
+   * esbuild leaves `new URL('../wasm/x.wasm', import.meta.url)` alone, so the package's wasm folder is copied along; the
+   * script of core's workers is an entry point of its own for the same reason.
+   */
   async esbuild(app, out, filter) {
     await esbuild({
-      entryPoints: { 'assets/page': join(app, 'page.js'), 'assets/worker': join(app, 'worker.js') },
+      entryPoints: {
+        'assets/page': join(app, 'page.js'),
+        'assets/worker': join(app, 'worker.js'),
+        'assets/worker-web': join(app, 'node_modules/@h5z/core/dist/worker-web.js'),
+      },
       absWorkingDir: app,
       outdir: out,
       bundle: true,
@@ -176,6 +183,8 @@ export interface ServeOptions {
   readonly importMap?: string;
   /** Flips one byte in the middle of every .wasm file. */
   readonly damageWasm?: boolean;
+  /** Paths that are answered with 404. */
+  readonly missing?: RegExp;
   /** Files that are not in the folder. */
   readonly extra?: Readonly<Record<string, string | Uint8Array>>;
 }
@@ -227,6 +236,7 @@ export async function serve(folder: string, options: ServeOptions = {}): Promise
 function contentOf(folder: string, path: string, options: ServeOptions): Uint8Array | string | undefined {
   const extra = options.extra?.[path];
   if (extra !== undefined) return extra;
+  if (options.missing?.test(path)) return undefined;
   if (path === '/icon.png' || path === '/decoded.txt') return '';
   const file = normalize(join(folder, path));
   if (relative(folder, file).startsWith('..') || !existsSync(file) || !statSync(file).isFile()) return undefined;

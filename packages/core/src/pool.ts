@@ -2,7 +2,6 @@
 // enough to be worth their start; where none starts (workerd, a page whose policy or bundler has no worker) it stays there.
 // A worker runs whole pipelines by the same code as this thread, so that results and errors are the same.
 
-import { type PooledWorker, spawn } from '#workers';
 import type { ChunkOptions, ChunkRange, ChunkRunner, EncodedChunk, RunnerOptions, StoredChunk } from './batch.js';
 import { H5zError } from './errors.js';
 import type { ChunkPlace } from './layout.js';
@@ -10,6 +9,7 @@ import { bytesOf } from './staged.js';
 import type { PreparedStages } from './stages.js';
 import { workers } from './worker-count.js';
 import type { Answer, SentError, SentStage, Task } from './worker-protocol.js';
+import type { PooledWorker } from './workers-none.js';
 
 /** What a batch may take before workers start. */
 const WORTH_MS = 20;
@@ -67,6 +67,12 @@ let starting = 0;
 let unavailable = false;
 let ids = 0;
 const moduleIds = new WeakMap<WebAssembly.Module, number>();
+
+/** Pages without a bundler know no `#workers`; whoever resolves no such name is a browser. */
+async function spawn(): Promise<PooledWorker> {
+  const workers = await import('#workers').catch(() => import('./workers-web.js'));
+  return workers.spawn();
+}
 
 /** Starts workers until there are `count`. Returns at once; those that fail are not tried again. */
 function start(count: number): void {

@@ -35,6 +35,33 @@ const modes = {
     const again = await digest(codec.decode(chunk, { cdValues: one.cdValues, size: one.size }));
     return { ...first, again, smaller: chunk.length < data.length };
   },
+  /** Many chunks: begins on this thread and goes on until core's own workers decode all, or a few seconds have passed. */
+  async batch(one) {
+    const pipeline = await createRegistry([filter]).pipeline([{ id: one.id, cdValues: one.cdValues }]);
+    const { codec } = pipeline.stages[0];
+    const own = codec.decodeAsync;
+    let here = 0;
+    codec.decodeAsync = (...args) => {
+      here++;
+      return own.apply(codec, args);
+    };
+    let last = -1;
+    function* chunks() {
+      for (const end = performance.now() + 5000; last !== here && performance.now() < end; ) {
+        last = here;
+        const until = performance.now() + 50;
+        do yield { data: one.bytes };
+        while (performance.now() < until);
+      }
+    }
+    const sums = new Set();
+    let done = 0;
+    for await (const { data } of pipeline.decodeEach(chunks(), { size: one.size })) {
+      if (done++ % 100 === 0 || last === here) sums.add(await digest(data));
+    }
+    const { code, details } = await pipeline.decodeMany([one.bytes.subarray(0, 1)], { size: one.size }).catch((e) => e);
+    return { onWorkers: last === here, inPage: here > 0, sums: [...sums], failure: { code, chunk: details?.chunk } };
+  },
   /** The same in a module worker. */
   worker(one) {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
