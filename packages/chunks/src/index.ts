@@ -39,5 +39,6 @@ export {
 } from './repack.js';
 export type { RemoteOptions } from './session.js';
 export { bytesSource, fileSource, type Source } from './source.js';
+export { type DecodeSparseOptions, decodeSparse, type SparseValues } from './sparse.js';
 export type * from './types.js';
 export { type ChunkToWrite, type WriteOptions, type Written, writeChunks } from './write.js';

@@ -90,7 +90,7 @@ export async function readDataset(
 }
 
 /** One dimension of a request: `count` indexes from `start`, `step` apart. */
-interface Range {
+export interface Range {
   readonly start: number;
   readonly step: number;
   readonly count: number;
@@ -281,7 +281,8 @@ function pick(from: Uint8Array, shape: readonly number[], ranges: readonly Range
   }
 }
 
-function rangesOf(dataset: Dataset, slice: readonly Slice[]): Range[] {
+/** What `slice` means for a dataset's shape. Throws H5Z_PARAMETER. */
+export function rangesOf(dataset: Dataset, slice: readonly Slice[]): Range[] {
   const { shape } = dataset.info;
   const refuse = (problem: string, remedy: string) => dataset.error('H5Z_PARAMETER', problem, remedy);
   if (!Array.isArray(slice) || slice.length > shape.length) {
@@ -317,7 +318,8 @@ type ArrayClass = {
   readonly BYTES_PER_ELEMENT: number;
 };
 
-interface Kind {
+/** How elements of a datatype come. */
+export interface Kind {
   readonly dtype: DatasetValues['dtype'];
   readonly array: ArrayClass;
   /** Items of the array per element. */
@@ -338,7 +340,7 @@ const INTEGERS: Readonly<Record<string, ArrayClass>> = {
   uint64: BigUint64Array,
 };
 
-function kindOf(type: Datatype): Kind {
+export function kindOf(type: Datatype): Kind {
   const bytes: Kind = { dtype: 'bytes', array: Uint8Array, perElement: type.size, converts: false, swap: false };
   if (type.class === 'enum') return kindOf(type.base);
   if (type.class !== 'integer' && type.class !== 'float' && type.class !== 'bitfield') return bytes;
@@ -357,6 +359,20 @@ function kindOf(type: Datatype): Kind {
   const array = INTEGERS[dtype];
   if (array === undefined) return bytes;
   return { dtype: dtype as Kind['dtype'], array, perElement: 1, converts: type.class === 'integer' && partial, swap };
+}
+
+/** Whole stored elements as numbers: over `stored` itself, which is changed, or a new array. */
+export function numbersOf(stored: Uint8Array, type: Datatype, kind: Kind): NumberArray {
+  const { BYTES_PER_ELEMENT } = kind.array;
+  const length = (stored.length / type.size) * kind.perElement;
+  if (kind.converts) {
+    const data = new kind.array(new ArrayBuffer(length * BYTES_PER_ELEMENT), 0, length);
+    convert(canonicalBytes(stored, type), data);
+    return data;
+  }
+  const aligned = stored.byteOffset % BYTES_PER_ELEMENT === 0 ? stored : new Uint8Array(stored);
+  if (kind.swap) swapInPlace(aligned, type.size);
+  return new kind.array(aligned.buffer, aligned.byteOffset, length);
 }
 
 /** Little-endian numbers of full width to the array; floats of two bytes are widened. */
@@ -389,7 +405,7 @@ function swapInPlace(bytes: Uint8Array, size: number): void {
 }
 
 /** Refuses what cannot be given even as bytes, and half floats of another layout than IEEE's. */
-function canonicalCheck(dataset: Dataset): void {
+export function canonicalCheck(dataset: Dataset): void {
   const { type } = dataset.info;
   const kind = kindOf(type);
   try {

@@ -4,6 +4,7 @@
 import {
   type BatchOptions,
   type ChunkFile,
+  type ChunkRange,
   type Codec,
   createPipeline,
   H5zError,
@@ -153,16 +154,37 @@ export async function decodeBox(
   out: Uint8Array,
   options: BatchOptions & { readonly wanted?: (chunk: Chunk) => boolean } = {},
 ): Promise<void> {
-  const { shape, chunk = [], rawEdgeChunks } = dataset.info;
+  const { chunk = [] } = dataset.info;
   if (box.shape.includes(0)) return;
+  const { wanted, ...batch } = options;
+  const { ranges, complete } = await touchedBy(dataset, box, wanted);
+  if (!complete) fill(out, dataset.info.fill.value);
+  const layout = { shape: box.shape, chunk, itemSize: dataset.info.type.size, origin: box.start };
+  try {
+    await pipeline.decodeMany(ranges, { ...batch, into: out, layout });
+  } catch (error) {
+    throw dataset.explain(error);
+  }
+}
+
+/** What a box touches of a chunked dataset. */
+export interface Touched {
+  /** Its chunks in C order, as batches take them; one that cannot lie in the file throws when its turn comes. */
+  readonly ranges: Iterable<ChunkRange & { readonly offset: readonly number[] }>;
+  /** No chunk of the box was left out, because nobody wrote it or `wanted` turned it down. */
+  readonly complete: boolean;
+}
+
+/** The chunks that a box of at least one element touches. */
+export async function touchedBy(dataset: Dataset, box: Box, wanted?: (chunk: Chunk) => boolean): Promise<Touched> {
+  const { shape, chunk = [], rawEdgeChunks } = dataset.info;
   const chunks = await dataset.loadChunks();
   const placeOf = (at: number, i: number) => Math.floor(at / (chunk[i] ?? 1));
   const first = box.start.map(placeOf);
   const last = box.start.map((at, i) => placeOf(at + (box.shape[i] ?? 1) - 1, i));
   const places = first.reduce((product, at, i) => product * ((last[i] ?? 0) - at + 1), 1);
   const touched: Chunk[] = [];
-  for (const one of chunks.within(first, last)) if (options.wanted?.(one) ?? true) touched.push(one);
-  if (touched.length < places) fill(out, dataset.info.fill.value);
+  for (const one of chunks.within(first, last)) if (wanted?.(one) ?? true) touched.push(one);
   const { file } = dataset;
   const chunkFile = file.remote ? coalesced(file.chunkFile, touched) : file.chunkFile;
   const ranges = touched.map((stored) => {
@@ -176,13 +198,7 @@ export async function decodeBox(
       yield range;
     }
   }
-  const { wanted: _, ...batch } = options;
-  const layout = { shape: box.shape, chunk, itemSize: dataset.info.type.size, origin: box.start };
-  try {
-    await pipeline.decodeMany(checked(), { ...batch, into: out, layout });
-  } catch (error) {
-    throw dataset.explain(error);
-  }
+  return { ranges: checked(), complete: touched.length === places };
 }
 
 /** Chunks of a remote file that lie this close are fetched as one range, up to so many bytes. */
