@@ -126,6 +126,14 @@ function isScale(parameter: Parameter): boolean {
   return typeof usual === 'number' && minimum !== undefined && maximum !== undefined && usual > minimum;
 }
 
+/** An integer of a lossy filter whose size says how much of the values is kept, without being a bound of the error. */
+export function isStepped(parameter: Parameter): boolean {
+  const { type, unit, bounds, minimum, maximum, default: usual } = parameter;
+  if (type !== 'integer' || bounds !== undefined || minimum === undefined || maximum === undefined) return false;
+  if (unit === 'elements' || unit === 'bytes' || unit === 'pixels') return false;
+  return usual === undefined ? parameter.when !== undefined : isScale(parameter);
+}
+
 /** A step near the lower end and one near the upper: the ends themselves are for records. */
 function stepsOf({ minimum = 0, maximum = 0, default: usual, multipleOf = 1 }: Parameter): number[] {
   const middle = usual as number;

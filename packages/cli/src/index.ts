@@ -19,4 +19,5 @@ export { type PluginFolder, type PluginPath, pluginPath } from './plugin-path.js
 export { Comparison, type Quality } from './quality.js';
 export { stagesOf, wordsOf } from './repack.js';
 export type { Failure } from './terminal.js';
+export { type Goal, goalOf, type Tuned, type TuneOptions, type TuneReport, tune } from './tune.js';
 export { type WhichAnswer, which, whichAll } from './which.js';

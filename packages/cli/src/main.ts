@@ -15,6 +15,7 @@ import { plotSvg } from './plot.js';
 import { exportLine, pluginPath } from './plugin-path.js';
 import { progressInWords, reportInWords, stagesOf } from './repack.js';
 import { bytesInWords, complain, failureOf, Progress, print, printJson, table } from './terminal.js';
+import { goalOf, TUNE_SAMPLE, TUNE_STORAGE, tune, tuneInWords } from './tune.js';
 import { type WhichAnswer, which, whichAll } from './which.js';
 
 const FAILED = 1;
@@ -39,6 +40,7 @@ Examples:
   h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
   h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
   h5z bench scan.h5 --svg plot.svg        every installed filter on your data: ratio, speed, errors
+  h5z tune scan.h5 --for ratio            the pipeline and chunk shape that suit it, and the line to use
   eval "$(h5z plugin-path --shell)"       h5py, h5dump, netCDF and others use the installed filters
 
 Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
@@ -200,7 +202,7 @@ program
     'after',
     `
 A filter is its ID or name, its parameters behind a colon; "h5z which zstd" lists them. Filters encode in the order given, but
-shuffle always goes first. Attributes, datatypes, links, references, creation order and the user block are kept. Datasets of
+shuffle goes before what compresses; a lossy filter may stand before it. Attributes, datatypes, links, references, creation order and the user block are kept. Datasets of
 variable-length data or references, virtual ones, those with external data, those without chunks (unless --chunk fits
 them) and those that the filter is not for keep what they have; the table says so.
 <out> appears when it is whole and verified: an interrupted repack leaves nothing.
@@ -327,6 +329,62 @@ Examples:
       progress.end();
     }
   });
+
+program
+  .command('tune')
+  .argument('<file>', 'an HDF5 file')
+  .description('Search filters, levels, shuffles and chunk shapes on your own data, and print the line to use.')
+  .requiredOption('--for <goal>', "speed, ratio, or 'error<=0.01' (quoted: shells take < for themselves)")
+  .option('--dataset <path>', 'the dataset to tune for; the largest when left out')
+  .option('--budget <seconds>', 'time for all of it, about', positive, DEFAULT_BUDGET)
+  .option('--sample <bytes>', 'values to measure on, from chunks spread over the dataset', wholeNumber, TUNE_SAMPLE)
+  .option('--storage <MB/s>', 'how fast stored bytes come in, for speed', positive, TUNE_STORAGE / 1e6)
+  .addOption(new Option('--via <variant>', 'the code to measure; native where it is').choices(['native', 'wasm']))
+  .option('--json', 'print JSON: { dataset, goal, tried, results, front, best, lines: { repack, python, javascript } }')
+  .addHelpText(
+    'after',
+    `
+speed: the least time to read stored chunks at --storage MB/s and decode them on one thread; ratio: the smallest file; both
+keep every value. error<=X: the smallest file in which no value of the sample is off by more than X, lossy filters included.
+Measured are every installed filter by itself, then with shuffle, bitshuffle and roundings before it, then the best with other
+chunk shapes. Printed is the Pareto front, which is what nothing else beats in both ratio and decode speed, and the best of
+it as a line for h5z repack, for h5py, and for JavaScript. A sample is no proof: bench the file that comes out.
+
+Examples:
+  h5z tune scan.h5 --for ratio
+  h5z tune scan.h5 --for speed --storage 150 --dataset /entry/data
+  h5z tune climate.h5 --for 'error<=0.01' --budget 120 --json`,
+  )
+  .action(async (path: string, options: TuneFlags) => {
+    const progress = new Progress(path);
+    try {
+      const report = await tune(path, {
+        registry: await installed(),
+        goal: goalOf(options.for),
+        budget: options.budget,
+        sample: options.sample,
+        storage: options.storage * 1e6,
+        onProgress: (share, words) => progress.say(() => `${Math.floor(share * 100)} % of the time, now ${words}`),
+        ...(options.dataset === undefined ? {} : { dataset: options.dataset }),
+        ...(options.via === undefined ? {} : { via: options.via }),
+      });
+      progress.end();
+      if (options.json) printJson(report);
+      else print(tuneInWords(report));
+    } finally {
+      progress.end();
+    }
+  });
+
+interface TuneFlags {
+  readonly for: string;
+  readonly dataset?: string;
+  readonly budget: number;
+  readonly sample: number;
+  readonly storage: number;
+  readonly via?: 'native' | 'wasm';
+  readonly json?: boolean;
+}
 
 interface BenchFlags {
   readonly dataset?: string;

@@ -59,6 +59,8 @@ export interface Measurement {
   readonly decode: number;
   /** Every value came back the same. */
   readonly exact: boolean;
+  /** It gives as many bytes as it takes, but others: of use before what compresses. */
+  readonly prepares: boolean;
   /** Where values changed, or could have; absent for types that are no numbers. */
   readonly quality?: Quality;
 }
@@ -280,6 +282,7 @@ function measured(
     encode: bytes / encode,
     decode: bytes / decode,
     exact,
+    prepares: encoded.every((data) => data.length === size) && encoded.some((data, i) => !sameBytes(data, taken[i])),
     ...(lossy && numbers ? { quality: comparison.quality } : {}),
   };
 }
@@ -298,7 +301,7 @@ function fastest({ least, most }: { least: number; most: number }, before: numbe
   return Math.max(best, 1e-7);
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
+function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  if (b === undefined || a.length !== b.length) return false;
   return Buffer.compare(a, b) === 0;
 }

@@ -7,7 +7,7 @@ import { bytesInWords, table } from './terminal.js';
 import { which } from './which.js';
 
 /** HDF5's shuffle: of use only before what compresses. */
-const SHUFFLE = 2;
+export const SHUFFLE = 2;
 /** The one parameter of a filter of libhdf5's own that it can be given without its package. */
 const DEFLATE = 1;
 const DEFLATE_LEVEL = 6;
@@ -15,7 +15,7 @@ const DEFLATE_LEVEL = 6;
 /**
  * `zstd:level=9`, `shuffle,bitshuffle:codec=zstd,level=5`, `none`: filters by ID or canonical name, each with its parameters
  * behind a colon; a part without `=` begins the next filter. Words that are no numbers may do without their quotes.
- * In the order of encoding, but shuffle always goes first.
+ * In the order of encoding, but shuffle goes before what compresses: first, or after the last lossy filter before it.
  */
 export function stagesOf(texts: readonly string[], registry: Registry): ChosenStage[] {
   const chosen: { name: string; parameters: string[] }[] = [];
@@ -30,7 +30,14 @@ export function stagesOf(texts: readonly string[], registry: Registry): ChosenSt
     else throw new H5zError('H5Z_PARAMETER', `"${word}" belongs to no filter`, { remedy: 'write zstd:level=9' });
   }
   const stages = chosen.map(({ name, parameters }) => stageOf(name, parameters.map(quoted).join(', '), registry));
-  return stages.sort((a, b) => Number(b.id === SHUFFLE) - Number(a.id === SHUFFLE));
+  const isLossy = (stage: ChosenStage | undefined) => registry.get(stage?.id ?? 0)?.description.lossy === true;
+  for (let at = 1; at < stages.length; at++) {
+    for (let to = at; to > 0 && stages[to]?.id === SHUFFLE && !isLossy(stages[to - 1]); to--) {
+      const [shuffle] = stages.splice(to, 1);
+      if (shuffle) stages.splice(to - 1, 0, shuffle);
+    }
+  }
+  return stages;
 }
 
 /** The words that `stagesOf` reads as this filter with these options: `zstd:level=9`. */
