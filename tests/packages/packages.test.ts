@@ -73,6 +73,21 @@ describe('the filters', () => {
     }
   });
 
+  it.each(filterFolders())('$name lists what the compilers brought along', ({ packageName }) => {
+    const files = readTarball(readFileSync(packed().find(({ name }) => name === packageName)?.tarball ?? ''));
+    const sbom = JSON.parse(files.get(SBOM_FILE)?.toString() ?? '{}') as { components: { name: string }[] };
+    const listed = sbom.components.map(({ name }) => name);
+    const has = (pattern: RegExp) => [...files.keys()].some((file) => pattern.test(file));
+    const cxx = [...files].some(
+      ([file, content]) => /^prebuilds\/linux/.test(file) && content.includes('St9exception'),
+    );
+    expect(listed.includes('zig-compiler-rt')).toBe(has(/^prebuilds\//));
+    expect(listed.includes('zig-mingw-w64')).toBe(has(/^prebuilds\/win32/));
+    expect(listed.includes('emscripten-musl')).toBe(has(/^wasm\//));
+    expect(listed.includes('zig-libcxx')).toBe(cxx);
+    expect(files.get('LICENSES/emscripten-musl-COPYRIGHT')?.toString()).toMatch(/Rich Felker/);
+  });
+
   it('are packed to the same bytes again', async () => {
     const first = filterFolders()[0];
     if (first === undefined) throw new Error('filters/ is empty');

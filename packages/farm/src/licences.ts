@@ -1,14 +1,22 @@
 // The licence texts of all code that is inside a package, ours and other people's, travel in its LICENSES/ folder.
 
 import { cp, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { exists } from './exec.ts';
 import { FarmError } from './log.ts';
 import { ROOT } from './paths.ts';
+import type { Runtime } from './runtimes.ts';
 import { ensureSource, type Upstream } from './sources.ts';
 
-/** Writes h5z-LICENSE, and for each upstream <upstream>-<file> from its verified tree, into `folder` and nothing else there. */
-export async function collectLicences(upstreams: readonly Upstream[], folder: string): Promise<void> {
+/**
+ * Writes h5z-LICENSE, for each upstream <upstream>-<file> from its verified tree, and the texts of the compilers' runtimes,
+ * into `folder` and nothing else there.
+ */
+export async function collectLicences(
+  upstreams: readonly Upstream[],
+  runtimes: readonly Runtime[],
+  folder: string,
+): Promise<void> {
   const texts: [string, string][] = [[join(ROOT, 'LICENSE'), 'h5z-LICENSE']];
   for (const upstream of upstreams) {
     const tree = await ensureSource(upstream);
@@ -21,6 +29,7 @@ export async function collectLicences(upstreams: readonly Upstream[], folder: st
       texts.push([join(tree, file), `${upstream.name}-${file.replaceAll('/', '-')}`]);
     }
   }
+  for (const { name, text } of runtimes) if (text !== undefined) texts.push([text, `${name}-${basename(text)}`]);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [from, name] of texts) await cp(from, join(folder, name));

@@ -17,7 +17,7 @@ import { newPackage } from './new-filter/index.ts';
 import { contentProblems } from './package-check.ts';
 import { FILTER_FOLDER, OUT } from './paths.ts';
 import { upstreamsOf } from './sources.ts';
-import { finishFilter, notBuilt, npmPack, stageFolder, tarballName } from './stage.ts';
+import { filterRuntimes, finishFilter, notBuilt, npmPack, stageFolder, tarballName } from './stage.ts';
 import { filterPlans, hostPlatform, libraryName } from './targets.ts';
 
 /** The filter whose folder this is, with a filter.json that holds to its schema. */
@@ -121,7 +121,13 @@ const pack: Command = {
     await finishFilter(filter);
     rmSync(join(OUT, 'stage'), { recursive: true, force: true });
     mkdirSync(join(OUT, 'stage'), { recursive: true });
-    const staged = stageFolder(filter.dir, join(OUT, 'stage'), '', await upstreamsOf(filter));
+    const staged = stageFolder(
+      filter.dir,
+      join(OUT, 'stage'),
+      '',
+      await upstreamsOf(filter),
+      await filterRuntimes(filter),
+    );
     await npmPack([staged], OUT);
     rmSync(join(OUT, 'stage'), { recursive: true, force: true });
     const tarball = join(OUT, tarballName(filter.packageName, filter.version));

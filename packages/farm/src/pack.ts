@@ -12,8 +12,10 @@ import { collectLicences } from './licences.ts';
 import { FarmError } from './log.ts';
 import { checkTarball } from './package-check.ts';
 import { ROOT } from './paths.ts';
+import { namesCxx, runtimesOf } from './runtimes.ts';
 import { readUpstream, upstreamsOf } from './sources.ts';
 import {
+  filterRuntimes,
   finishFilter,
   notBuilt,
   npmPack,
@@ -75,16 +77,19 @@ export async function pack(
   for (const filter of await readFilters()) {
     if (!wanted(filter.name, filter.packageName)) continue;
     await finishFilter(filter);
-    staged.push(stageFolder(filter.dir, stage, filterPage(filter.dir), await upstreamsOf(filter)));
+    staged.push(
+      stageFolder(filter.dir, stage, filterPage(filter.dir), await upstreamsOf(filter), await filterRuntimes(filter)),
+    );
   }
   for (const folder of publicWorkspaces()) {
     const { name, description, h5z } = readJson<PackageJson>(join(folder, 'package.json'));
     if (!wanted(name)) continue;
     if (h5z?.tree !== undefined) await writeTree(h5z.tree, join(folder, 'dist'));
     const upstreams = await Promise.all((h5z?.upstreams ?? []).map((upstream) => readUpstream(upstream)));
-    if (upstreams.length > 0) await collectLicences(upstreams, join(folder, 'LICENSES'));
+    const runtimes = await runtimesOf(folder, await namesCxx(join(folder, 'CMakeLists.txt')));
+    if (upstreams.length + runtimes.length > 0) await collectLicences(upstreams, runtimes, join(folder, 'LICENSES'));
     const readme = `# ${name}\n\n${String(description ?? '')}\n`;
-    staged.push(stageFolder(folder, stage, readme, upstreams));
+    staged.push(stageFolder(folder, stage, readme, upstreams, runtimes));
   }
   if (staged.length === 0)
     throw new FarmError('nothing to pack. Name filters or packages as ls filters/ packages/ shows them.');

@@ -3,6 +3,7 @@
 // (no time of day, and a serial number that is a hash of the rest).
 
 import { createHash } from 'node:crypto';
+import type { Runtime } from './runtimes.ts';
 import type { Place, Upstream } from './sources.ts';
 
 /** The file's name in a package: what CycloneDX's own tools look for. */
@@ -59,17 +60,38 @@ function compiledIn({ name, version, license = 'NONE' }: Described) {
   return { type: 'library', 'bom-ref': reference, name, version, scope: 'required', licenses, purl: reference };
 }
 
+/** What a compiler brought along. */
+function brought({ name, version, licence, inside }: Runtime) {
+  const reference = purl('generic', name, version);
+  return {
+    type: 'library',
+    'bom-ref': reference,
+    name,
+    version,
+    scope: 'required',
+    licenses: [{ expression: licence }],
+    purl: reference,
+    properties: [{ name: 'h5z:inside', value: inside }],
+  };
+}
+
 /** The npm packages that are installed beside it: what they hold, their own bills of materials say. */
 function dependency(name: string, version: string, scope: 'required' | 'optional') {
   const reference = purl('npm', name, version);
   return { type: 'library', 'bom-ref': reference, name, version, scope, purl: reference };
 }
 
-/** The bill of materials of `pkg`, which has `upstreams` and npm packages compiled into it: the text of its file. */
-export function makeSbom(pkg: Described, upstreams: readonly Upstream[], npm: readonly Described[] = []): string {
+/** The bill of materials of `pkg`, which has `upstreams`, runtimes and npm packages compiled into it: the text of its file. */
+export function makeSbom(
+  pkg: Described,
+  upstreams: readonly Upstream[],
+  runtimes: readonly Runtime[] = [],
+  npm: readonly Described[] = [],
+): string {
   const self = purl('npm', pkg.name, pkg.version);
   const components = [
     ...upstreams.map(component),
+    ...runtimes.map(brought),
     ...npm.map(compiledIn),
     ...Object.entries(pkg.dependencies ?? {}).map(([name, version]) => dependency(name, version, 'required')),
     ...Object.entries(pkg.optionalDependencies ?? {}).map(([name, version]) => dependency(name, version, 'optional')),

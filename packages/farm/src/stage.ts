@@ -8,6 +8,7 @@ import type { Filter } from './filters.ts';
 import { collectLicences } from './licences.ts';
 import { FarmError } from './log.ts';
 import { FILTER_FOLDER, ROOT } from './paths.ts';
+import { type Runtime, runtimesOf } from './runtimes.ts';
 import { makeSbom, SBOM_FILE } from './sbom.ts';
 import { type Upstream, upstreamsOf } from './sources.ts';
 import type { Tree } from './tree.ts';
@@ -34,9 +35,16 @@ export const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'u
 /** Licence texts, JavaScript, types and manifest.json of one built filter, in its own folder, once its files have run. */
 export async function finishFilter(filter: Filter): Promise<void> {
   const { writeDist } = await import('./template/index.ts');
-  await collectLicences(await upstreamsOf(filter), join(filter.dir, 'LICENSES'));
+  const upstreams = await upstreamsOf(filter);
+  await collectLicences(upstreams, await filterRuntimes(filter), join(filter.dir, 'LICENSES'));
   await verifyFilter(filter.dir);
   writeDist(filter.dir);
+}
+
+/** The compilers' runtimes in a filter's files. */
+export async function filterRuntimes(filter: Filter): Promise<Runtime[]> {
+  const { usesCxx } = await import('./build.ts');
+  return runtimesOf(filter.dir, await usesCxx(filter, await upstreamsOf(filter)));
 }
 
 /** The file that npm packs a package into. */
@@ -78,9 +86,15 @@ const CHANGELOG = 'CHANGELOG.md';
 
 /**
  * Copies what a package publishes to `stage`. LICENSE and README come from the repository where the folder has none, the bill
- * of materials from the upstreams' pins; the changelog travels where there is one.
+ * of materials from the upstreams' pins and the compilers' runtimes; the changelog travels where there is one.
  */
-export function stageFolder(folder: string, stage: string, readme: string, upstreams: readonly Upstream[]): Staged {
+export function stageFolder(
+  folder: string,
+  stage: string,
+  readme: string,
+  upstreams: readonly Upstream[],
+  runtimes: readonly Runtime[],
+): Staged {
   const pkg = readJson<PackageJson>(join(folder, 'package.json'));
   const target = join(stage, pkg.name.replace(/^@/, '').replace('/', '-'));
   mkdirSync(target);
@@ -99,7 +113,7 @@ export function stageFolder(folder: string, stage: string, readme: string, upstr
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(whole, null, 2)}\n`);
   const npm = compiledIn.map((place) => readJson<PackageJson>(join(place, 'package.json')));
-  writeFileSync(join(target, SBOM_FILE), makeSbom(pkg, upstreams, npm));
+  writeFileSync(join(target, SBOM_FILE), makeSbom(pkg, upstreams, runtimes, npm));
   for (const [i, place] of compiledIn.entries()) {
     const text = globSync('{LICENSE,LICENCE,COPYING}*', { cwd: place })[0];
     if (text === undefined) throw new FarmError(`${place} has no licence text. Do not compile it into ${pkg.name}.`);

@@ -81,7 +81,7 @@ test('a licence file that the tree lacks', async () => {
     const folder = join(root, 'LICENSES');
     const lying = { ...upstream, licenceFiles: ['NO-SUCH-LICENCE'] };
     const words = new RegExp(`upstreams/${upstream.name}/upstream\\.json: licenceFiles lists NO-SUCH-LICENCE`);
-    await expect(collectLicences([lying], folder)).rejects.toThrow(words);
+    await expect(collectLicences([lying], [], folder)).rejects.toThrow(words);
     return;
   }
 });
