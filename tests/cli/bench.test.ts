@@ -170,6 +170,26 @@ describe('errors of values', () => {
     expect(reversed.quality.ssim).toBeLessThan(shifted.quality.ssim);
   });
 
+  test('are of the values beside holes, and unknown where there are only holes', () => {
+    const holes = Float64Array.from({ length: 256 }, (_, i) => (i % 3 === 0 ? Number.NaN : i));
+    const close = new Comparison([16, 16], 255);
+    close.add(
+      holes,
+      holes.map((value, i) => value + (i % 2 === 0 ? 0.1 : -0.1)),
+    );
+    expect(close.quality.ssim).toBeGreaterThan(0.999);
+    expect(close.quality.ssim).toBeLessThan(1);
+    const other = new Comparison([16, 16], 255);
+    other.add(
+      holes,
+      holes.map((value) => 255 - value),
+    );
+    expect(other.quality.ssim).toBeLessThan(0.9);
+    const none = new Comparison([1, 4], 1);
+    none.add(Float64Array.of(Number.NaN, 1, Number.NaN, Number.NaN), Float64Array.of(Number.NaN, 2, 0, Number.NaN));
+    expect(none.quality.ssim).toBeNaN();
+  });
+
   test('tell of values that became not finite, and keep those that were', () => {
     const original = Float64Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, 4);
     const kept = new Comparison([4], 3);

@@ -158,7 +158,7 @@ const speed = (bytesPerSecond: number) => {
 };
 const decibels = (psnr: number) => (Number.isFinite(psnr) ? psnr.toFixed(1) : '-');
 /** Never 1.00000 for values that are not the same. */
-const similarity = (ssim: number) => (Math.floor(ssim * 1e5) / 1e5).toFixed(5);
+const similarity = (ssim: number) => (Number.isNaN(ssim) ? '-' : (Math.floor(ssim * 1e5) / 1e5).toFixed(5));
 
 /** What a filter that does not take these data says, without its advice to whoever writes a file. */
 function reasonOf({ code, message }: Refusal['error']): string {

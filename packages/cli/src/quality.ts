@@ -8,7 +8,10 @@ export interface Quality {
   readonly maxError: number;
   /** 20 log10(range) - 10 log10(mean squared error), decibels; infinite for equal values. */
   readonly psnr: number;
-  /** Mean structural similarity over windows of 8 x 8 (in one dimension 64) values; 1 for equal values. */
+  /**
+   * Mean structural similarity over windows of 8 x 8 (in one dimension 64) values; 1 for equal values, NaN where no window has
+   * two finite values.
+   */
   readonly ssim: number;
 }
 
@@ -88,7 +91,7 @@ export class Comparison {
     return {
       maxError: this.#maxError,
       psnr: noise,
-      ssim: this.#windows > 0 ? this.#similarity / this.#windows : this.#maxError === 0 ? 1 : 0,
+      ssim: this.#windows > 0 ? this.#similarity / this.#windows : this.#maxError === 0 ? 1 : Number.NaN,
     };
   }
 
@@ -104,15 +107,21 @@ export class Comparison {
   }
 
   #addWindow(original: ArrayLike<number>, decoded: ArrayLike<number>, at: number, high: number, wide: number): void {
-    const n = high * wide;
+    // Of values that are finite in both: data with holes (NaN over land) are compared where they have values.
+    let n = 0;
     let sumA = 0;
     let sumB = 0;
     for (let y = 0, row = at; y < high; y++, row += this.#width) {
       for (let i = row; i < row + wide; i++) {
-        sumA += original[i] as number;
-        sumB += decoded[i] as number;
+        const a = original[i] as number;
+        const b = decoded[i] as number;
+        if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
+        n++;
+        sumA += a;
+        sumB += b;
       }
     }
+    if (n < 2) return;
     const meanA = sumA / n;
     const meanB = sumB / n;
     let varianceA = 0;
@@ -122,6 +131,7 @@ export class Comparison {
       for (let i = row; i < row + wide; i++) {
         const a = (original[i] as number) - meanA;
         const b = (decoded[i] as number) - meanB;
+        if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
         varianceA += a * a;
         varianceB += b * b;
         covariance += a * b;
@@ -132,7 +142,7 @@ export class Comparison {
     const above = (2 * meanA * meanB + steady) * ((2 * covariance) / n + contrast);
     const below = (meanA ** 2 + meanB ** 2 + steady) * ((varianceA + varianceB) / n + contrast);
     const similarity = below === 0 ? (meanA === meanB ? 1 : 0) : above / below;
-    if (!Number.isFinite(similarity)) return; // a value that is not finite, which maxError tells of
+    if (!Number.isFinite(similarity)) return; // beyond what doubles hold
     this.#similarity += similarity;
     this.#windows++;
   }
