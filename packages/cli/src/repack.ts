@@ -9,7 +9,7 @@ import { which } from './which.js';
 /** HDF5's shuffle: of use only before what compresses. */
 export const SHUFFLE = 2;
 /** The one parameter of a filter of libhdf5's own that it can be given without its package. */
-const DEFLATE = 1;
+export const DEFLATE = 1;
 const DEFLATE_LEVEL = 6;
 
 /**

@@ -8,7 +8,7 @@
 
 import { HOST_FILTERS, open } from '@h5z/chunks';
 import { completeOptions, type FilterPackage, H5zError, type Parameter } from '@h5z/core';
-import type { Registry } from '@h5z/registry';
+import { lookup, type Registry } from '@h5z/registry';
 import { candidateOf, measurementTable } from './bench.js';
 import { candidatesOf, type ErrorBound, isStepped } from './candidates.js';
 import { linesFor } from './lines.js';
@@ -22,7 +22,7 @@ import {
   takeSample,
 } from './measure.js';
 import { frontOf } from './plot.js';
-import { SHUFFLE, wordsOf } from './repack.js';
+import { DEFLATE, SHUFFLE, wordsOf } from './repack.js';
 import { bytesInWords } from './terminal.js';
 import { typeInWords } from './words.js';
 
@@ -333,10 +333,7 @@ class Search {
 const keyOf = ({ words }: Candidate, chunk: readonly number[]) => `${words} ${chunk.join('x')}`;
 
 /** What libhdf5 has itself, for where no package of it is installed. */
-const OWN = [
-  { id: SHUFFLE, words: 'shuffle' },
-  { id: 1, words: 'deflate' },
-];
+const OWN = [SHUFFLE, DEFLATE].map((id) => ({ id, words: lookup(id)?.name ?? String(id) }));
 
 /** Of each filter the one that leaves the largest error. */
 function coarsest(list: readonly Known[]): Known[] {
