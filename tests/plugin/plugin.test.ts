@@ -308,7 +308,9 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       expect(images.hdf5).toHaveLength(1);
     });
 
-    it.skipIf(!NCCOPY || lossy)(
+    // Not for lossy filters: these programs compare values, and write what they read once more.
+    const exactly = lossy ? () => undefined : it.skipIf(!NCCOPY);
+    exactly(
       NCCOPY ? 'writes under nccopy what ncdump and h5py read' : need('nccopy'),
       { timeout: 60_000 },
       async () => {
@@ -332,27 +334,24 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       },
     );
 
-    it.skipIf(!H5REPACK || lossy)(
-      H5REPACK ? 'encodes and decodes under h5repack' : need('h5dump'),
-      { timeout: 60_000 },
-      async () => {
-        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
-        const { name: dataset, client } = simple();
-        const [packed, back] = [path('repacked'), path('unpacked')];
-        const filter = ['UD=', [id, 0, client.length, ...client].join()].join('');
-        const repack = (from: string, to: string, ...args: string[]) =>
-          run(H5REPACK as string, [...args, from, to], { env, maxBuffer: 1 << 26 });
-        await repack(path('ours'), back, '-f', `/${dataset}:NONE`);
-        await repack(back, packed, '-f', `/${dataset}:${filter}`);
-        const job = { do: 'read', id, file: packed, cases: all.filter((entry) => entry.name === dataset) };
-        const { answer } = await peer<Outcomes>(python, job);
-        const ours = read.get('ours < ours')?.answer[dataset];
-        expect(answer[dataset]?.sha256).toBe(ours?.sha256);
-        expect(answer[dataset]?.filters?.find((stage) => stage.id === id)?.cd).toEqual(
-          ours?.filters?.find((stage) => stage.id === id)?.cd,
-        );
-      },
-    );
+    const again = lossy ? () => undefined : it.skipIf(!H5REPACK);
+    again(H5REPACK ? 'encodes and decodes under h5repack' : need('h5dump'), { timeout: 60_000 }, async () => {
+      const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+      const { name: dataset, client } = simple();
+      const [packed, back] = [path('repacked'), path('unpacked')];
+      const filter = ['UD=', [id, 0, client.length, ...client].join()].join('');
+      const repack = (from: string, to: string, ...args: string[]) =>
+        run(H5REPACK as string, [...args, from, to], { env, maxBuffer: 1 << 26 });
+      await repack(path('ours'), back, '-f', `/${dataset}:NONE`);
+      await repack(back, packed, '-f', `/${dataset}:${filter}`);
+      const job = { do: 'read', id, file: packed, cases: all.filter((entry) => entry.name === dataset) };
+      const { answer } = await peer<Outcomes>(python, job);
+      const ours = read.get('ours < ours')?.answer[dataset];
+      expect(answer[dataset]?.sha256).toBe(ours?.sha256);
+      expect(answer[dataset]?.filters?.find((stage) => stage.id === id)?.cd).toEqual(
+        ours?.filters?.find((stage) => stage.id === id)?.cd,
+      );
+    });
 
     it("keeps HDF5 2.2's rules for buffers, with no libhdf5 in the process", async () => {
       const stored = read.get('ours < ours')?.answer[simple().name]?.filters;
