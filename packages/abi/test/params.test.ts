@@ -289,7 +289,7 @@ function strings(description: FilterDescription): fc.Arbitrary<string> {
         ? fc.constantFrom('true', 'false')
         : fc
             .integer({
-              min: Math.max(parameter?.minimum ?? 0, -0x80000000) - 1,
+              min: Math.floor(Math.max(parameter?.minimum ?? 0, -0x80000000)) - 1,
               max: Math.min(parameter?.maximum ?? 100, 0x7ffffffe) + 1,
             })
             .map(String);
