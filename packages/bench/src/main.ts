@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { arch, cpus, platform, release, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -40,6 +40,7 @@ import {
   type SizeRow,
   summarise,
   TIMED_BYTES,
+  thisMachine,
 } from './types.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -93,12 +94,7 @@ async function suites(
   const side = await h5wasm(context);
   return {
     date: new Date().toISOString().slice(0, 10),
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? 'unknown',
-      cores: cpus().length,
-      os: `${platform()} ${release()} ${arch()}`,
-      node: process.version,
-    },
+    machine: thisMachine(),
     versions: await versions(options.python, filters),
     data: options.data,
     rounds,

@@ -3,14 +3,14 @@
 // what it takes to list 100,000 chunks.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, release, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { crc32 } from 'node:zlib';
 import type { Pipeline } from '../../core/src/pipeline.ts';
 import type { FilterPackage, PipelineStage } from '../../core/src/types.ts';
-import { median } from './types.ts';
+import { type Machine, median, thisMachine } from './types.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../../..');
@@ -34,7 +34,7 @@ export interface ReadingRow {
 
 export interface ReadingResult {
   readonly date: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly os: string; readonly node: string };
+  readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly rounds: number;
   readonly rows: readonly ReadingRow[];
@@ -131,12 +131,7 @@ export async function benchReading(options: {
     );
     return {
       date: new Date().toISOString().slice(0, 10),
-      machine: {
-        cpu: cpus()[0]?.model.trim() ?? 'unknown',
-        cores: cpus().length,
-        os: `${platform()} ${release()} ${arch()}`,
-        node: process.version,
-      },
+      machine: thisMachine(),
       versions,
       rounds,
       rows,

@@ -5,10 +5,10 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { filterFolders, ROOT } from '../../../tests/support/packed.ts';
-import { median } from './types.ts';
+import { median, thisMachine } from './types.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 5);
 const H5Z = join(ROOT, 'packages/cli/dist/main.js');
@@ -85,7 +85,7 @@ try {
   const version = execFileSync('h5repack', ['--version'], { encoding: 'utf8' }).trim();
   const result = {
     date: new Date().toISOString(),
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, load: loadavg()[0], node: process.version },
+    machine: { ...thisMachine(), load: loadavg()[0] },
     versions: {
       h5repack: version,
       h5z: JSON.parse(readFileSync(join(dirname(H5Z), '../package.json'), 'utf8')).version,

@@ -7,12 +7,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Codec, type FilterDescription, isH5zError, toClientValues } from '../../core/dist/index.js';
 import { currentPlatform } from '../../core/dist/node.js';
 import { loadNative } from '../../native/dist/index.js';
 import { chunksOf, readArrays } from './data.ts';
+import { thisMachine } from './types.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const EXAMPLE = 'docs/examples/run-length';
@@ -143,8 +144,7 @@ execFileSync(process.execPath, [join(ROOT, 'packages/farm/src/h5z-abi.ts'), 'bui
 const rows = measure(folder, beside);
 const result = {
   date: new Date().toISOString().slice(0, 10),
-  cpu: cpus()[0]?.model,
-  node: process.version,
+  ...thisMachine(),
   rounds: ROUNDS,
   rows,
 };

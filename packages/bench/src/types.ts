@@ -1,5 +1,7 @@
 // The shapes of a benchmark: what is compared, on which data, and what came out. The JSON under docs/data has these shapes.
 
+import { arch, cpus, platform, release } from 'node:os';
+
 /** One raw array: little-endian, C order. */
 export interface BenchArray {
   readonly file: string;
@@ -56,7 +58,7 @@ export interface SizeRow {
 
 export interface BenchResult {
   readonly date: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly os: string; readonly node: string };
+  readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly data: string;
   readonly rounds: number;
@@ -64,6 +66,23 @@ export interface BenchResult {
   readonly sizes: readonly SizeRow[];
   /** What was not compared, and why. */
   readonly skipped: readonly string[];
+}
+
+/** What a benchmark ran on. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly os: string;
+  readonly node: string;
+}
+
+export function thisMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    os: `${platform()} ${release()} ${arch()}`,
+    node: process.version,
+  };
 }
 
 /** Decoded bytes that one timing covers: the kernel may count CPU time in ticks of 4 ms, so that less would be noise. */

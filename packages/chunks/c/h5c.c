@@ -36,7 +36,6 @@
 #define MAX_BLOCKS 10000
 
 static hid_t file = H5I_INVALID_HID;
-static char error_text[1024];
 
 /* --- the answer: one growing buffer ------------------------------------------------------------------------------ */
 
@@ -47,7 +46,7 @@ static int answer_failed;
 static void start(void) {
   answer_size = 0;
   answer_failed = 0;
-  error_text[0] = 0;
+  h5c_problem[0] = 0;
   H5Eclear2(H5E_DEFAULT);
 }
 
@@ -110,24 +109,8 @@ static void put_hex(const void *bytes, size_t size) {
 
 /* --- errors ------------------------------------------------------------------------------------------------------ */
 
-/* Innermost description first: that is the one that says what is wrong with the file. */
-static herr_t collect(unsigned n, const H5E_error2_t *entry, void *unused) {
-  (void)unused;
-  size_t used = strlen(error_text);
-  if (n < 3 && entry->desc && used + 4 < sizeof error_text)
-    snprintf(error_text + used, sizeof error_text - used, "%s%s", used ? ", " : "", entry->desc);
-  return 0;
-}
-
-static int fail(const char *doing) {
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, NULL);
-  if (!error_text[0]) snprintf(error_text, sizeof error_text, "%s", doing);
-  H5Eclear2(H5E_DEFAULT);
-  return -1;
-}
-
 static int finish(void) {
-  return answer_failed ? fail("out of memory") : 0;
+  return answer_failed ? h5c_fail("out of memory") : 0;
 }
 
 /* --- objects ----------------------------------------------------------------------------------------------------- */
@@ -152,9 +135,9 @@ double EXPORT(h5c_open)(double size) {
   file = H5Fopen("file", H5F_ACC_RDONLY, H5P_DEFAULT);
   /* A writer that died leaves the file marked as open; that is no reason not to read it. */
   if (file < 0) file = H5Fopen("file", H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
-  if (file < 0) return fail("not an HDF5 file");
+  if (file < 0) return h5c_fail("not an HDF5 file");
   H5O_info2_t info;
-  if (H5Oget_info3(file, &info, H5O_INFO_BASIC) < 0) return fail("no root group");
+  if (H5Oget_info3(file, &info, H5O_INFO_BASIC) < 0) return h5c_fail("no root group");
   return address_of(info.token);
 }
 
@@ -197,11 +180,11 @@ static herr_t put_link(hid_t group, const char *name, const H5L_info2_t *link, v
 int EXPORT(h5c_links)(double group) {
   start();
   hid_t id = open_at(group);
-  if (id < 0) return fail("the group cannot be opened");
+  if (id < 0) return h5c_fail("the group cannot be opened");
   size_t count = 0;
   put("[");
   herr_t result = H5Literate2(id, H5_INDEX_NAME, H5_ITER_INC, NULL, put_link, &count);
-  int failed = result < 0 ? fail("the group's links cannot be read") : 0;
+  int failed = result < 0 ? h5c_fail("the group's links cannot be read") : 0;
   H5Oclose(id);
   put("]");
   return failed ? -1 : finish();
@@ -536,14 +519,14 @@ static int put_fill(hid_t dcpl, hid_t type) {
 int EXPORT(h5c_dataset)(double dataset) {
   start();
   hid_t id = open_at(dataset);
-  if (id < 0) return fail("the dataset cannot be opened");
+  if (id < 0) return h5c_fail("the dataset cannot be opened");
   hid_t type = h5c_stored_type(id), dcpl = H5Dget_create_plist(id);
   int good = type >= 0 && dcpl >= 0;
   put("{\"type\":");
   good = good && put_type(type, 0) >= 0 && put_space(id) >= 0 && put_layout(id, dcpl) >= 0 &&
          put_pipeline(dcpl) >= 0 && put_fill(dcpl, type) >= 0;
   put("}");
-  int failed = good ? 0 : fail("the dataset's description is damaged");
+  int failed = good ? 0 : h5c_fail("the dataset's description is damaged");
   if (dcpl >= 0) H5Pclose(dcpl);
   if (type >= 0) H5Tclose(type);
   H5Oclose(id);
@@ -564,11 +547,11 @@ static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address,
   for (int i = 0; i < grid->rank; i++) {
     hsize_t at = offset[i] / grid->chunk[i];
     if (offset[i] % grid->chunk[i] || at >= grid->counts[i]) {
-      size_t used = (size_t)snprintf(error_text, sizeof error_text, "chunk ");
-      for (int k = 0; k < grid->rank && used + 24 < sizeof error_text; k++)
-        used += (size_t)snprintf(error_text + used, sizeof error_text - used, k ? ",%llu" : "%llu",
+      size_t used = (size_t)snprintf(h5c_problem, sizeof h5c_problem, "chunk ");
+      for (int k = 0; k < grid->rank && used + 24 < sizeof h5c_problem; k++)
+        used += (size_t)snprintf(h5c_problem + used, sizeof h5c_problem - used, k ? ",%llu" : "%llu",
                                  (unsigned long long)offset[k]);
-      snprintf(error_text + used, sizeof error_text - used, " lies outside the chunk grid");
+      snprintf(h5c_problem + used, sizeof h5c_problem - used, " lies outside the chunk grid");
       return -1;
     }
     number = number * (double)grid->counts[i] + (double)at;
@@ -600,14 +583,14 @@ static int get_grid(hid_t dataset, struct grid *grid) {
 int EXPORT(h5c_chunks)(double dataset) {
   start();
   hid_t id = open_at(dataset);
-  if (id < 0) return fail("the dataset cannot be opened");
+  if (id < 0) return h5c_fail("the dataset cannot be opened");
   struct grid grid;
   int failed = 0;
   if (get_grid(id, &grid) < 0) {
-    failed = fail("the chunk shape is not that of the dataset");
+    failed = h5c_fail("the chunk shape is not that of the dataset");
   } else if (H5Dchunk_iter(id, H5P_DEFAULT, visit_chunk, &grid) < 0) {
-    if (error_text[0]) H5Eclear2(H5E_DEFAULT), failed = -1;
-    else failed = answer_failed ? finish() : fail("the chunk index is damaged");
+    if (h5c_problem[0]) H5Eclear2(H5E_DEFAULT), failed = -1;
+    else failed = answer_failed ? finish() : h5c_fail("the chunk index is damaged");
   }
   H5Oclose(id);
   return failed ? -1 : finish();
@@ -616,7 +599,7 @@ int EXPORT(h5c_chunks)(double dataset) {
 int EXPORT(h5c_compact)(double dataset) {
   start();
   hid_t id = open_at(dataset);
-  if (id < 0) return fail("the dataset cannot be opened");
+  if (id < 0) return h5c_fail("the dataset cannot be opened");
   size_t size = 0;
   const void *bytes = h5c_compact_bytes(id, &size);
   int failed = 0;
@@ -624,7 +607,7 @@ int EXPORT(h5c_compact)(double dataset) {
     void *to = extend(size);
     if (to) memcpy(to, bytes, size);
   } else if (size) {
-    failed = fail("no compact data");
+    failed = h5c_fail("no compact data");
   }
   H5Oclose(id);
   return failed ? -1 : finish();
@@ -640,15 +623,15 @@ int EXPORT(h5c_filter)(int id, uint32_t flags, const uint32_t *cd, uint32_t ncd,
   H5open();
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   const H5Z_class2_t *filter = h5c_builtin_filter(id);
-  if (!filter) return fail("not a filter of libhdf5's own");
+  if (!filter) return h5c_fail("not a filter of libhdf5's own");
   size_t capacity = room > size ? room : size;
   void *buffer = H5allocate_memory(capacity ? capacity : 1, false);
-  if (!buffer) return fail("out of memory");
+  if (!buffer) return h5c_fail("out of memory");
   memcpy(buffer, in, size);
   size_t got = filter->filter(flags, ncd, cd, size, &capacity, &buffer);
   int failed = 0;
   if (got == 0 || got > capacity) {
-    failed = fail("the filter refused the data");
+    failed = h5c_fail("the filter refused the data");
   } else {
     void *to = extend(got);
     if (to) memcpy(to, buffer, got);
@@ -663,4 +646,4 @@ void *EXPORT(h5c_alloc)(uint32_t size) { return malloc(size ? size : 1); }
 void EXPORT(h5c_free)(void *p) { free(p); }
 const void *EXPORT(h5c_result)(void) { return answer; }
 uint32_t EXPORT(h5c_result_size)(void) { return (uint32_t)answer_size; }
-const char *EXPORT(h5c_error)(void) { return error_text; }
+const char *EXPORT(h5c_error)(void) { return h5c_problem; }

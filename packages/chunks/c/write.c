@@ -31,33 +31,16 @@ __attribute__((import_module("h5z"), import_name("h5z_filter"))) extern void *h5
 
 static hid_t files[FILES] = {-1, -1, -1, -1, -1, -1, -1, -1};
 static hid_t selected = H5I_INVALID_HID;
-static char error_text[1024];
 static const void *answer;
 static size_t answer_size;
 
 static void start(void) {
   static int started;
-  error_text[0] = 0;
+  h5c_problem[0] = 0;
   answer_size = 0;
   if (!started) H5open(), H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   started = 1;
   H5Eclear2(H5E_DEFAULT);
-}
-
-/* Innermost description first: that is the one that says what is wrong. */
-static herr_t collect(unsigned n, const H5E_error2_t *entry, void *unused) {
-  (void)unused;
-  size_t used = strlen(error_text);
-  if (n < 3 && entry->desc && used + 4 < sizeof error_text)
-    snprintf(error_text + used, sizeof error_text - used, "%s%s", used ? ", " : "", entry->desc);
-  return 0;
-}
-
-static int fail(const char *doing) {
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, NULL);
-  if (!error_text[0]) snprintf(error_text, sizeof error_text, "%s", doing);
-  H5Eclear2(H5E_DEFAULT);
-  return -1;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
@@ -67,19 +50,19 @@ static hid_t file_of(int number) { return number >= 0 && number < FILES ? files[
 int EXPORT(h5w_open)(int number, int writable) {
   char name[16];
   start();
-  if (number < 0 || number >= FILES || files[number] >= 0) return fail("no such file number");
+  if (number < 0 || number >= FILES || files[number] >= 0) return h5c_fail("no such file number");
   snprintf(name, sizeof name, "%d", number);
   files[number] = H5Fopen(name, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, H5P_DEFAULT);
   /* A writer that died leaves the file marked as open; that is no reason not to read it. */
   if (files[number] < 0 && !writable) files[number] = H5Fopen(name, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
-  return files[number] < 0 ? fail("not an HDF5 file") : 0;
+  return files[number] < 0 ? h5c_fail("not an HDF5 file") : 0;
 }
 
 int EXPORT(h5w_create)(int number, int like) {
   char name[16];
   H5F_info2_t info;
   start();
-  if (number < 0 || number >= FILES || files[number] >= 0) return fail("no such file number");
+  if (number < 0 || number >= FILES || files[number] >= 0) return h5c_fail("no such file number");
   snprintf(name, sizeof name, "%d", number);
   hid_t fcpl = H5Fget_create_plist(file_of(like)), fapl = H5Pcreate(H5P_FILE_ACCESS);
   if (fcpl >= 0 && H5Fget_info2(file_of(like), &info) >= 0) {
@@ -91,7 +74,7 @@ int EXPORT(h5w_create)(int number, int like) {
   }
   H5Pclose(fcpl);
   H5Pclose(fapl);
-  return files[number] < 0 ? fail("the new file cannot be made") : 0;
+  return files[number] < 0 ? h5c_fail("the new file cannot be made") : 0;
 }
 
 static void release(void) {
@@ -103,12 +86,12 @@ int EXPORT(h5w_release)(void) {
   start();
   herr_t closed = selected >= 0 ? H5Oclose(selected) : 0;
   selected = H5I_INVALID_HID;
-  return closed < 0 ? fail("the dataset cannot be closed") : 0;
+  return closed < 0 ? h5c_fail("the dataset cannot be closed") : 0;
 }
 
 int EXPORT(h5w_flush)(int number) {
   start();
-  return H5Fflush(file_of(number), H5F_SCOPE_GLOBAL) < 0 ? fail("the file cannot be flushed") : 0;
+  return H5Fflush(file_of(number), H5F_SCOPE_GLOBAL) < 0 ? h5c_fail("the file cannot be flushed") : 0;
 }
 
 int EXPORT(h5w_close)(int number) {
@@ -117,7 +100,7 @@ int EXPORT(h5w_close)(int number) {
   if (file_of(number) < 0) return 0;
   herr_t closed = H5Fclose(files[number]);
   files[number] = H5I_INVALID_HID;
-  return closed < 0 ? fail("the file cannot be closed") : 0;
+  return closed < 0 ? h5c_fail("the file cannot be closed") : 0;
 }
 
 /* --- filters ----------------------------------------------------------------------------------------------------- */
@@ -153,7 +136,7 @@ int EXPORT(h5w_filter_class)(int id, const char *name) {
   static char names[SLOTS][256];
   start();
   if (H5Zfilter_avail(id) > 0) return 0;
-  if (used == SLOTS) return fail("more than 32 filters in one file");
+  if (used == SLOTS) return h5c_fail("more than 32 filters in one file");
   snprintf(names[used], sizeof names[used], "%s", name);
   H5Z_class2_t class = {.version = H5Z_CLASS_T_VERS,
                         .id = id,
@@ -162,7 +145,7 @@ int EXPORT(h5w_filter_class)(int id, const char *name) {
                         .name = names[used],
                         .filter = slots[used]};
   slot_ids[used++] = id;
-  return H5Zregister(&class) < 0 ? fail("the filter cannot be registered") : 0;
+  return H5Zregister(&class) < 0 ? h5c_fail("the filter cannot be registered") : 0;
 }
 
 /* --- datasets ---------------------------------------------------------------------------------------------------- */
@@ -186,35 +169,35 @@ int EXPORT(h5w_select)(int number, double address) {
   start();
   release();
   selected = open_at(number, address);
-  return selected < 0 ? fail("the dataset cannot be opened") : 0;
+  return selected < 0 ? h5c_fail("the dataset cannot be opened") : 0;
 }
 
 int EXPORT(h5w_select_path)(int number, const char *path) {
   start();
   release();
   selected = H5Dopen2(file_of(number), path, H5P_DEFAULT);
-  return selected < 0 ? fail("the dataset cannot be opened") : 0;
+  return selected < 0 ? h5c_fail("the dataset cannot be opened") : 0;
 }
 
 int EXPORT(h5w_chunk)(const double *offset, uint32_t rank, uint32_t mask, const void *data, uint32_t size) {
   hsize_t at[H5S_MAX_RANK];
   start();
   for (uint32_t i = 0; i < rank && i < H5S_MAX_RANK; i++) at[i] = (hsize_t)offset[i];
-  return H5Dwrite_chunk(selected, H5P_DEFAULT, mask, at, size, data) < 0 ? fail("the chunk cannot be written") : 0;
+  return H5Dwrite_chunk(selected, H5P_DEFAULT, mask, at, size, data) < 0 ? h5c_fail("the chunk cannot be written") : 0;
 }
 
 int EXPORT(h5w_extend)(const double *dims, uint32_t rank) {
   hsize_t to[H5S_MAX_RANK];
   start();
   for (uint32_t i = 0; i < rank && i < H5S_MAX_RANK; i++) to[i] = (hsize_t)dims[i];
-  return H5Dset_extent(selected, to) < 0 ? fail("the extent cannot be changed") : 0;
+  return H5Dset_extent(selected, to) < 0 ? h5c_fail("the extent cannot be changed") : 0;
 }
 
 int EXPORT(h5w_storage)(int number, double address) {
   static double at;
   start();
   hid_t id = open_at(number, address);
-  if (id < 0) return fail("the dataset cannot be opened");
+  if (id < 0) return h5c_fail("the dataset cannot be opened");
   at = h5w_storage_of(id);
   H5Oclose(id);
   answer = &at;
@@ -226,7 +209,7 @@ int EXPORT(h5w_storage)(int number, double address) {
 
 int EXPORT(h5w_copy)(int from, int to, const double *skip, uint32_t count) {
   start();
-  if (h5w_copy_all(file_of(from), file_of(to), skip, count) < 0) return fail("the file cannot be copied");
+  if (h5w_copy_all(file_of(from), file_of(to), skip, count) < 0) return h5c_fail("the file cannot be copied");
   size_t size;
   answer = h5w_map(&size);
   answer_size = 2 * size * sizeof(double);
@@ -238,7 +221,7 @@ int EXPORT(h5w_pipeline)(int number, double address, const uint32_t *filters, ui
                          uint32_t rank) {
   start();
   hid_t id = open_at(number, address);
-  if (id < 0) return fail("the dataset cannot be opened");
+  if (id < 0) return h5c_fail("the dataset cannot be opened");
   hid_t dcpl = H5Dget_create_plist(id), type = H5Dget_type(id), space = H5Dget_space(id), plain = H5I_INVALID_HID;
   unsigned options = 0;
   int good = dcpl >= 0 && space >= 0 && (plain = H5Tcopy(type)) >= 0;
@@ -256,7 +239,7 @@ int EXPORT(h5w_pipeline)(int number, double address, const uint32_t *filters, ui
   good = good && H5Pset_alloc_time(dcpl, H5D_ALLOC_TIME_INCR) >= 0;
   hid_t model = good ? H5Dcreate_anon(file_of(number), plain, space, dcpl, H5P_DEFAULT) : H5I_INVALID_HID;
   good = model >= 0 && h5w_transplant(id, model) == 0;
-  int failed = good ? 0 : fail("the pipeline cannot be set");
+  int failed = good ? 0 : h5c_fail("the pipeline cannot be set");
   if (model >= 0) H5Dclose(model);
   if (plain >= 0) H5Tclose(plain);
   if (type >= 0) H5Tclose(type);
@@ -406,7 +389,7 @@ int EXPORT(h5w_references)(int from, int to) {
     hid_t object = open_at(from, map[2 * i]), copy = open_at(to, map[2 * i + 1]);
     int good = object >= 0 && copy >= 0 && H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, fix_attribute, &copy) >= 0;
     if (good && H5Iget_type(object) == H5I_DATASET && has_data(object)) good = fix_all(object, copy, 0) == 0;
-    int failed = good ? 0 : fail("a reference cannot be put right");
+    int failed = good ? 0 : h5c_fail("a reference cannot be put right");
     if (object >= 0) H5Oclose(object);
     if (copy >= 0) H5Oclose(copy);
     if (failed) return failed;
@@ -420,4 +403,4 @@ void *EXPORT(h5w_alloc)(uint32_t size) { return malloc(size ? size : 1); }
 void EXPORT(h5w_free)(void *p) { free(p); }
 const void *EXPORT(h5w_result)(void) { return answer; }
 uint32_t EXPORT(h5w_result_size)(void) { return (uint32_t)answer_size; }
-const char *EXPORT(h5w_error)(void) { return error_text; }
+const char *EXPORT(h5w_error)(void) { return h5c_problem; }

@@ -1,16 +1,6 @@
 /* The file driver of the module that writes: several files at once, each named by a number that the host gave it, read,
  * written, cut and grown through four imported functions. */
-#include "H5FDmodule.h"
-
-#include "H5private.h"
-
-#include "H5Eprivate.h"
-#include "H5FDpkg.h"
-#include "H5Fprivate.h"
-
-#include "H5FDsec2.h"
-
-#include "h5c.h"
+#include "driver.h"
 
 #define HOST(name) __attribute__((import_module("h5z"), import_name(#name))) extern
 
@@ -23,14 +13,9 @@ HOST(h5z_file_truncate) int32_t h5z_file_truncate(int32_t file, double size);
 /* Bytes in the file; negative when there is no such file. */
 HOST(h5z_file_size) double h5z_file_size(int32_t file);
 
-typedef struct {
-  H5FD_t pub; /* must be first */
-  int32_t number;
-  haddr_t eoa, eof;
-} host_file;
-
-/* Largest address whose double is exact: the host counts in doubles. */
-#define MAX_ADDRESS ((haddr_t)1 << 53)
+static int32_t host_fetch(const host_file *file, double offset, uint32_t size, void *to) {
+  return h5z_file_read(file->number, offset, size, to);
+}
 
 static H5FD_t *host_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr) {
   (void)fapl, (void)maxaddr;
@@ -53,43 +38,11 @@ static herr_t host_close(H5FD_t *file) {
   return SUCCEED;
 }
 
-static int host_compare(const H5FD_t *a, const H5FD_t *b) {
-  return ((const host_file *)a)->number - ((const host_file *)b)->number;
-}
-
 static herr_t host_query(const H5FD_t *file, unsigned long *flags) {
   (void)file;
   if (flags)
     *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
              H5FD_FEAT_AGGREGATE_SMALLDATA | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
-  return SUCCEED;
-}
-
-static haddr_t host_get_eoa(const H5FD_t *file, H5FD_mem_t type) {
-  (void)type;
-  return ((const host_file *)file)->eoa;
-}
-
-static herr_t host_set_eoa(H5FD_t *file, H5FD_mem_t type, haddr_t address) {
-  (void)type;
-  ((host_file *)file)->eoa = address;
-  return SUCCEED;
-}
-
-static haddr_t host_get_eof(const H5FD_t *file, H5FD_mem_t type) {
-  (void)type;
-  return ((const host_file *)file)->eof;
-}
-
-/* HDF5's rule for every driver: bytes past the end of the file read as zero. */
-static herr_t host_read(H5FD_t *of, H5FD_mem_t type, hid_t dxpl, haddr_t address, size_t size, void *to) {
-  const host_file *file = (const host_file *)of;
-  (void)type, (void)dxpl;
-  if (address > MAX_ADDRESS) return FAIL;
-  size_t inside =
-      address >= file->eof ? 0 : (file->eof - address < size ? (size_t)(file->eof - address) : size);
-  if (inside && h5z_file_read(file->number, (double)address, (uint32_t)inside, to) != 0) return FAIL;
-  memset((uint8_t *)to + inside, 0, size - inside);
   return SUCCEED;
 }
 
@@ -122,21 +75,5 @@ static herr_t host_unlock(H5FD_t *file) {
   return SUCCEED;
 }
 
-const H5FD_class_t h5c_driver = {.version = H5FD_CLASS_VERSION,
-                                 .value = H5FD_SEC2_VALUE,
-                                 .name = "host",
-                                 .maxaddr = MAX_ADDRESS,
-                                 .fc_degree = H5F_CLOSE_WEAK,
-                                 .open = host_open,
-                                 .close = host_close,
-                                 .cmp = host_compare,
-                                 .query = host_query,
-                                 .get_eoa = host_get_eoa,
-                                 .set_eoa = host_set_eoa,
-                                 .get_eof = host_get_eof,
-                                 .read = host_read,
-                                 .write = host_write,
-                                 .truncate = host_truncate,
-                                 .lock = host_lock,
-                                 .unlock = host_unlock,
-                                 .fl_map = H5FD_FLMAP_DICHOTOMY};
+const H5FD_class_t h5c_driver = {
+    HOST_DRIVER, .truncate = host_truncate, .lock = host_lock, .unlock = host_unlock};

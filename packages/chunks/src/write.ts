@@ -67,6 +67,7 @@ export async function writeChunks(
   const module = await loadWriteModule(modules?.write);
   const reader = await open(input, modules ? { wasm: modules.read } : {});
   let storage: Storage | undefined;
+  let marked = false;
   const real = typeof input === 'string' ? (fileSystem()?.realpathSync(input) ?? input) : undefined;
   try {
     const dataset = reader.dataset(path);
@@ -91,6 +92,7 @@ export async function writeChunks(
       });
     }
     if (real !== undefined) busy.add(real);
+    marked = true;
     const own = typeof input === 'string' ? fileStorage(input, 'r+') : new MemoryStorage(input);
     storage = own;
     const library = new Hdf5Writer(module, [own]);
@@ -138,6 +140,6 @@ export async function writeChunks(
   } finally {
     storage?.close();
     reader.close();
-    if (real !== undefined && storage !== undefined) busy.delete(real);
+    if (real !== undefined && marked) busy.delete(real);
   }
 }

@@ -50,6 +50,17 @@ export function element(at: readonly number[], itemSize: number): number[] {
   return Array.from({ length: itemSize }, (_, i) => (id >> (8 * (i % 3))) & 0xff);
 }
 
+/** An output of `length` bytes with other people's bytes around it, which `untouched` tells of. */
+export function guarded(length: number, shared: boolean): { into: Uint8Array; untouched(): boolean } {
+  const room = shared ? new SharedArrayBuffer(length + 8) : new ArrayBuffer(length + 8);
+  const all = new Uint8Array(room).fill(0xee);
+  const around = [all.subarray(0, 3), all.subarray(3 + length)];
+  return {
+    into: all.subarray(3, 3 + length),
+    untouched: () => around.every((part) => part.every((byte) => byte === 0xee)),
+  };
+}
+
 /** A chunk in full; what sticks out of the dataset is padding. */
 export function chunkAt(offset: readonly number[], { layout, dataset }: Case): Uint8Array {
   return Uint8Array.from(
