@@ -35,6 +35,7 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = 
       http_proxy: nowhere,
       https_proxy: nowhere,
       NX_CACHE_DIRECTORY: join(copy, '.nx/cache'),
+      NX_WORKSPACE_DATA_DIRECTORY: join(copy, '.nx/workspace-data'), // else what was built elsewhere passes for built here
       ...env,
     },
     maxBuffer: 1 << 28,
