@@ -46,6 +46,8 @@ export interface BenchRow {
   readonly sizeRatio?: number;
   /** Bytes of the chunks / bytes of ours encoded. */
   readonly compression?: number;
+  /** When it was measured, where not with the full run. */
+  readonly date?: string;
 }
 
 /** Sizes in bytes of one file of ours and the peer's. */
@@ -85,11 +87,15 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Decoded bytes that one timing covers: the kernel may count CPU time in ticks of 4 ms, so that less would be noise. */
+/** Decoded bytes that one timing covers: enough for a few milliseconds of the fastest filter, so that no one interrupt decides. */
 export const TIMED_BYTES = 40_000_000;
 
-/** CPU time of this thread so far: other work on the machine counts for neither side. */
+/**
+ * CPU time of this thread so far: other work on the machine counts for neither side. Linux brings the running thread's
+ * time up to date only when the whole process's is asked for: without that first line it moves in ticks of 4 ms.
+ */
 export function cpuSeconds(): number {
+  process.cpuUsage();
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1e6;
 }

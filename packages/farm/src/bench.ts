@@ -18,6 +18,8 @@ export interface BenchCommand {
   readonly build: boolean;
   readonly only: string | undefined;
   readonly rounds: string | undefined;
+  /** Whether what `only` names replaces its rows among those kept. */
+  readonly keep: boolean;
 }
 
 /** Runs the benchmarks, prints them as JSON or Markdown, and keeps the result of a full run. */
@@ -58,8 +60,8 @@ export async function runBench(options: BenchCommand): Promise<void> {
     ...(rounds === undefined ? {} : { rounds }),
   });
   process.stdout.write(options.json ? `${JSON.stringify(result, null, 1)}\n` : benchmarksPage(result));
-  if (options.only !== undefined) return;
-  say(`kept in ${saveResult(result)}`);
+  if (options.only !== undefined && !options.keep) return;
+  say(`kept in ${saveResult(result, options.only !== undefined)}`);
   writeDocs();
 }
 

@@ -261,6 +261,15 @@ function everyFilter({ rows }: BenchResult): string[] {
   ];
 }
 
+/** One line for what was measured after the full run. */
+function measuredAgain(result: BenchResult): string[] {
+  const later = new Map<string, Set<string>>();
+  for (const { date, suite, filter } of result.rows) {
+    if (date !== undefined) later.set(date, (later.get(date) ?? new Set()).add(`${filter} (${suite})`));
+  }
+  return [...later].sort().flatMap(([date, what]) => [`Measured again on ${date}: ${[...what].join(', ')}.`, '']);
+}
+
 /** docs/benchmarks.md from a result: per filter the geometric means over all arrays, then every array. */
 export function benchmarksPage(result: BenchResult): string {
   const groups = new Map<string, BenchRow[]>();
@@ -302,6 +311,7 @@ export function benchmarksPage(result: BenchResult): string {
     `Measured on ${result.date} on ${result.machine.cpu} (${result.machine.cores} cores, ${result.machine.os}, Node ${result.machine.node}). ` +
       `Data: ${result.data}, in chunks of about 1 MiB.`,
     '',
+    ...measuredAgain(result),
     `Each comparison runs ours and the peer alternately in one run, ${result.rounds} rounds, the order swapped every round. ` +
       'Rates are 10^6 bytes of decoded data per second of CPU time of one thread; the tables give geometric means over the arrays of the medians of the ' +
       'rounds. `ratio` is the geometric mean of the per-round ratios peer seconds / our seconds (above 1: ours is faster), ' +

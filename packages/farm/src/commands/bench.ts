@@ -11,8 +11,9 @@ export const command: Command = {
     only: {
       type: 'string',
       value: 'WORD',
-      doc: 'Only suites (native, wasm, h5wasm) or filters whose name holds WORD; nothing is kept.',
+      doc: 'Only suites (native, wasm, h5wasm, variants) or filters whose name holds WORD; kept with --keep alone.',
     },
+    keep: { type: 'boolean', doc: 'With --only: put the new rows in the place of the old ones, with their date.' },
     'no-build': { type: 'boolean', doc: 'Use what was built before.' },
     rounds: { type: 'string', value: 'N', doc: 'Alternating rounds; default 7.' },
   },
@@ -24,6 +25,7 @@ export const command: Command = {
       build: !args.flag('no-build'),
       only: args.text('only'),
       rounds: args.text('rounds'),
+      keep: args.flag('keep'),
     });
     return 0;
   },
