@@ -3,6 +3,8 @@
 const NAMES = {
   /** Python with h5py, hdf5plugin and numpy from PyPI. */
   python: 'H5Z_PYTHON',
+  /** Python with HSDS, h5pyd and numcodecs from PyPI. */
+  hsdsPython: 'H5Z_HSDS_PYTHON',
   /** Debian's Python with Debian's h5py. */
   systemPython: 'H5Z_SYSTEM_PYTHON',
   /** The folder of the corpus and the arrays. */

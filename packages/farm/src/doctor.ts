@@ -6,7 +6,7 @@ import { exists, run, which } from './exec.ts';
 import { readFilters } from './filters.ts';
 import { CACHE, ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
 import { listUpstreams, readUpstream } from './sources.ts';
-import { compareVersions, missingApt, readCargoPin, readEmscriptenPin, versionOf } from './tools.ts';
+import { compareVersions, environmentFolder, missingApt, readCargoPin, readEmscriptenPin, versionOf } from './tools.ts';
 
 /** `auto`: not there, and the farm gets it by itself when it is needed. `missing`: only you can get it. */
 export type State = 'ok' | 'auto' | 'missing';
@@ -139,6 +139,13 @@ async function python(): Promise<Finding[]> {
   ];
 }
 
+async function hsds(): Promise<Finding[]> {
+  if ((await which('python3')) === undefined) return [];
+  const requirements = 'tests/support/hsds-requirements.txt';
+  const folder = join(await environmentFolder(requirements), '.complete');
+  return [await cached('HSDS', folder, await pinOf(requirements, 'hsds'), 'tests of @h5z/hsds', 'hsds')];
+}
+
 async function debian(tool: string, use: string, packages: string[]): Promise<Finding> {
   const absent = await missingApt(packages);
   const state: State = absent.length === 0 ? 'ok' : (await aptWorks()) ? 'auto' : 'missing';
@@ -166,6 +173,7 @@ export async function doctor(): Promise<Finding[]> {
       fix: modules ? '' : 'npm ci --ignore-scripts',
     },
     ...(await python()),
+    ...(await hsds()),
     await cached('zig', join(TOOLCHAINS, `zig-${zig}`), zig, 'native variants, all platforms', 'zig'),
     await emscripten(),
     ...(await cmake()),

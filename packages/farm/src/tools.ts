@@ -279,26 +279,41 @@ export async function pinIn(requirements: string, name: string): Promise<string>
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
 /** Python of a virtual environment with h5py, hdf5plugin, numpy as pinned in tests/support/requirements.txt. */
-export async function ensurePythonPeers(): Promise<string> {
-  const requirements = join(ROOT, 'tests/support/requirements.txt');
+export function ensurePythonPeers(): Promise<string> {
+  return ensureEnvironment('tests/support/requirements.txt', 'h5py, hdf5plugin and friends');
+}
+
+/** Python of a virtual environment with HSDS, h5pyd and numcodecs as pinned in tests/support/hsds-requirements.txt. */
+export function ensureHsds(): Promise<string> {
+  return ensureEnvironment('tests/support/hsds-requirements.txt', 'HSDS, h5pyd and numcodecs', ['--no-deps']);
+}
+
+/** Where the environment of a requirements file lies, whether or not it has been made. */
+export async function environmentFolder(requirements: string): Promise<string> {
+  const version = (await run(await ensurePip(), ['--version'])).stdout.trim();
+  return join(CACHE, 'python', digestOf(version + (await readFile(join(ROOT, requirements), 'utf8'))));
+}
+
+/** The Python of a virtual environment in the cache with what a requirements file of this repository pins. */
+async function ensureEnvironment(requirements: string, what: string, options: readonly string[] = []): Promise<string> {
   const base = await ensurePip();
-  const version = (await run(base, ['--version'])).stdout.trim();
-  const folder = join(CACHE, 'python', digestOf(version + (await readFile(requirements, 'utf8'))));
+  const folder = await environmentFolder(requirements);
   const python = join(folder, 'bin/python');
   const done = join(folder, '.complete');
   if (await exists(done)) return python;
   await withLock(`${folder}.lock`, async () => {
     if (await exists(done)) return;
-    needsNetwork('the Python environment of the tests');
+    needsNetwork(`the Python environment with ${what}`);
     // A virtual environment holds its own path, so it is made in place; the marker, written last, says it is whole.
     await rm(folder, { recursive: true, force: true });
-    await step('installing h5py, hdf5plugin and friends for the tests', async () => {
+    await step(`installing ${what} for the tests`, async () => {
       if ((await run(base, ['-m', 'venv', folder], { allowFailure: true })).status !== 0) {
         await ensureApt(['python3-venv']);
         await rm(folder, { recursive: true, force: true });
         await run(base, ['-m', 'venv', folder]);
       }
-      await run(python, ['-m', 'pip', 'install', ...PIP_QUIET, '--only-binary', ':all:', '-r', requirements]);
+      const from = ['--only-binary', ':all:', '-r', join(ROOT, requirements)];
+      await run(python, ['-m', 'pip', 'install', ...PIP_QUIET, ...options, ...from]);
       await writeFile(done, '');
     });
   });

@@ -8,6 +8,7 @@ import {
   ensureClang,
   ensureCmake,
   ensureEmscripten,
+  ensureHsds,
   ensureNodes,
   ensurePythonPeers,
   ensureZig,
@@ -25,6 +26,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   cargo: async () => ({ cargo: await ensureCargo() }),
   cmake: async () => ({ ...(await ensureCmake()) }),
   python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
+  hsds: async () => ({ 'python with HSDS': await ensureHsds() }),
   node: async () =>
     Object.fromEntries(Object.entries(await ensureNodes()).map(([version, path]) => [`node ${version}`, path])),
   clang: async () => ({ 'clang with libFuzzer': await ensureClang() }),
@@ -32,7 +34,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
 
 export const command: Command = {
   name: 'tools',
-  summary: 'Get tools (zig, emscripten, cmake, cargo, python, node, clang) into the cache and print their paths',
+  summary: 'Get tools (zig, emscripten, cmake, cargo, python, hsds, node, clang) into the cache and print their paths',
   positionals: '[names...]',
   options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
   help: 'Without names: zig, emscripten and cmake, which is what a build needs.',

@@ -1,0 +1,204 @@
+// A real HSDS on unix sockets with POSIX storage: one service node and several data nodes, each a process that a test can
+// look into, kill and start again. They get the arguments that HSDS's own launcher gives them.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Environment } from './environment.ts';
+
+export const BUCKET = 'hsdstest';
+
+export interface Answer {
+  readonly status: number;
+  readonly reason: string;
+  readonly body: Buffer;
+}
+
+interface Node {
+  child: ChildProcess;
+  log: string;
+}
+
+export class Hsds {
+  /** The bucket's folder: files in it can be linked as `${BUCKET}/name`. */
+  readonly bucket: string;
+  readonly endpoint: string;
+  readonly #environment: Environment;
+  readonly #sockets: string;
+  readonly #urls: readonly string[];
+  readonly #settings: Readonly<Record<string, string>>;
+  readonly #nodes = new Map<string, Node>();
+
+  private constructor(environment: Environment, name: string, count: number, settings: Record<string, string>) {
+    this.#environment = environment;
+    const root = join(environment.folder, name);
+    this.bucket = join(root, 'data', BUCKET);
+    this.#sockets = join(root, 's');
+    mkdirSync(this.bucket, { recursive: true });
+    mkdirSync(this.#sockets, { recursive: true });
+    const url = (socket: string): string => `http+unix://${join(this.#sockets, socket).replaceAll('/', '%2F')}`;
+    this.endpoint = url('sn_1.sock');
+    this.#urls = Array.from({ length: count }, (_, index) => url(`dn_${index + 1}.sock`));
+    this.#settings = settings;
+  }
+
+  /** Starts all nodes and waits until they are ready. `settings`: environment, such as `{ H5Z_HSDS: '1' }`. */
+  static async start(
+    environment: Environment,
+    options: { name?: string; nodes?: number; settings?: Record<string, string> } = {},
+  ): Promise<Hsds> {
+    const server = new Hsds(environment, options.name ?? 'server', options.nodes ?? 2, options.settings ?? {});
+    await server.startAll();
+    for (const folder of ['/home', '/home/admin'])
+      await server.send('PUT', '/', { domain: folder, json: { folder: 1 } });
+    return server;
+  }
+
+  async startAll(): Promise<void> {
+    for (const name of ['sn', ...this.#urls.map((_, index) => `dn${index + 1}`)]) this.startNode(name);
+    await this.ready();
+  }
+
+  startNode(name: string): void {
+    const { folder, python, program } = { ...this.#environment, program: this.#environment.program('hsds-node') };
+    const number = Number(name.slice(2));
+    const socket = name === 'sn' ? 'sn_1.sock' : `dn_${number}.sock`;
+    rmSync(join(this.#sockets, socket), { force: true });
+    const own =
+      name === 'sn'
+        ? [
+            '--node_type=sn',
+            '--hs_username=admin',
+            '--admin_user=admin',
+            '--hs_password=admin',
+            '--password_file=',
+            `--sn_url=${this.endpoint}`,
+          ]
+        : ['--node_type=dn', `--node_number=${number - 1}`];
+    const child = spawn(
+      python,
+      [
+        program,
+        ...own,
+        `--log_prefix=${name} `,
+        '--standalone',
+        '--use_socket',
+        `--dn_urls=${this.#urls.join(',')}`,
+        `--hsds_endpoint=${this.endpoint}`,
+        `--root_dir=${join(this.bucket, '..')}`,
+      ],
+      {
+        cwd: folder,
+        env: { ...process.env, BUCKET_NAME: BUCKET, PYTHONUNBUFFERED: '1', LOG_LEVEL: 'INFO', ...this.#settings },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    const node: Node = { child, log: `${this.#nodes.get(name)?.log ?? ''}` };
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        node.log += text;
+      });
+    this.#nodes.set(name, node);
+  }
+
+  /** Waits until every node answers that it is ready. */
+  async ready(): Promise<void> {
+    const until = Date.now() + 60_000;
+    for (const name of this.#nodes.keys()) {
+      for (;;) {
+        const answer = await this.about(name).catch(() => undefined);
+        if (answer !== undefined && answer.status === 200 && /"READY"/.test(answer.body.toString())) break;
+        if (Date.now() > until || this.#nodes.get(name)?.child.exitCode !== null)
+          throw new Error(`${name} does not get ready:\n${this.log(name).slice(-4000)}`);
+        await sleep(100);
+      }
+    }
+  }
+
+  /** GET /about of one node. */
+  about(name: string): Promise<Answer> {
+    return ask(this.#socket(name), 'GET', name === 'sn' ? '/about' : '/info', {});
+  }
+
+  #socket(name: string): string {
+    return join(this.#sockets, name === 'sn' ? 'sn_1.sock' : `dn_${name.slice(2)}.sock`);
+  }
+
+  /** A request to the service node as admin. */
+  send(
+    method: string,
+    path: string,
+    options: { domain?: string; json?: unknown; binary?: boolean } = {},
+  ): Promise<Answer> {
+    const headers: Record<string, string> = {
+      Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}`,
+      ...(options.domain === undefined ? {} : { 'X-Hdf-domain': options.domain }),
+      ...(options.binary === true ? { Accept: 'application/octet-stream' } : {}),
+    };
+    const body = options.json === undefined ? undefined : JSON.stringify(options.json);
+    return ask(this.#socket('sn'), method, path, headers, body);
+  }
+
+  log(name?: string): string {
+    if (name !== undefined) return this.#nodes.get(name)?.log ?? '';
+    return [...this.#nodes.values()].map(({ log }) => log).join('');
+  }
+
+  pid(name: string): number {
+    const pid = this.#nodes.get(name)?.child.pid;
+    if (pid === undefined) throw new Error(`no process of ${name}`);
+    return pid;
+  }
+
+  /** Files that a node has mapped (Linux). */
+  maps(name: string): string {
+    const path = `/proc/${this.pid(name)}/maps`;
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
+  get dataNodes(): string[] {
+    return [...this.#nodes.keys()].filter((name) => name !== 'sn');
+  }
+
+  /** Ends one node (SIGTERM lets it write what is pending) and waits for it. */
+  async stopNode(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.#nodes.get(name)?.child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#nodes.keys()].map((name) => this.stopNode(name)));
+  }
+}
+
+function ask(
+  socketPath: string,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: string,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { socketPath, method, path, headers: { Host: 'local', ...headers }, timeout: 60_000 },
+      (got) => {
+        const parts: Buffer[] = [];
+        got.on('data', (part: Buffer) => parts.push(part));
+        got.on('error', reject);
+        got.on('end', () =>
+          resolve({ status: got.statusCode ?? 0, reason: got.statusMessage ?? '', body: Buffer.concat(parts) }),
+        );
+      },
+    );
+    sent.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path}`)));
+    sent.end(body);
+  });
+}
