@@ -19,7 +19,7 @@ export {
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { HttpOptions } from './http.js';
 export type { WasmInput } from './module.js';
-export { type Box, fill, loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
+export { type Box, loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
 export {
   type DatasetValues,
   type NumberArray,

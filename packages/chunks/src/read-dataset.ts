@@ -1,10 +1,10 @@
 // readDataset: the values of a dataset, or of a part of it, as a typed array. A helper and no HDF5 library: what it leaves
 // as bytes and what it refuses is said at `readDataset`.
 
-import { type BatchOptions, H5zError, type Pipeline } from '@h5z/core';
+import { type BatchOptions, fill, H5zError, type Pipeline } from '@h5z/core';
 import { canonicalBytes } from './canonical.js';
 import { type Dataset, type FileInput, H5File, type OpenOptions, open } from './file.js';
-import { type Box, decodeBox, fill, loadPipeline, type PipelineFinder } from './read.js';
+import { type Box, decodeBox, loadPipeline, memory, type PipelineFinder } from './read.js';
 import type { Datatype } from './types.js';
 
 /**
@@ -105,31 +105,29 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
   const ranges = rangesOf(dataset, options.slice ?? []);
   const shape = space === 'null' ? [0] : ranges.filter(({ dropped }) => !dropped).map(({ count }) => count);
   const elements = space === 'null' ? 0 : ranges.reduce((product, { count }) => product * count, 1);
-  const bytes = elements * type.size;
-  const converts = kind.converts || (kind.swap && type.size > 1);
   const { registry, via } = options;
   const pipeline =
     dataset.info.layout === 'chunked'
       ? await loadPipeline(dataset, registry, via === undefined ? undefined : { only: via })
       : undefined;
-  const memory = (length: number) => pipeline?.allocate(length) ?? new Uint8Array(length);
-  const data = options.into ?? allocate(dataset, kind, elements * kind.perElement, memory);
-  const wantedLength = elements * kind.perElement;
-  if (data.length !== wantedLength || data.constructor !== kind.array) {
-    const problem = `\`into\` is a ${data.constructor.name} of ${data.length}, and the result a ${kind.array.name} of ${wantedLength}`;
+  const length = elements * kind.perElement;
+  const { into } = options;
+  if (into !== undefined && (into.length !== length || into.constructor !== kind.array)) {
+    const problem = `\`into\` is a ${into.constructor.name} of ${into.length}, and the result a ${kind.array.name} of ${length}`;
     throw dataset.error('H5Z_PARAMETER', problem, 'pass one like that');
   }
-  const result = { data, shape, dtype: kind.dtype, type };
-  if (elements === 0) return result;
-  const view = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const inPlace = !kind.converts;
-  const stored = inPlace ? view : memory(bytes);
-  await readStoredPart(dataset, pipeline, ranges, stored, options);
-  if (converts) {
-    if (kind.converts) convert(canonicalBytes(stored, type), data);
-    else swapInPlace(view, type.size);
+  const result = (data: NumberArray) => ({ data, shape, dtype: kind.dtype, type });
+  if (elements === 0) return result(into ?? new kind.array(new ArrayBuffer(0), 0, 0));
+  const inPlace = into !== undefined && !kind.converts;
+  const target = inPlace ? new Uint8Array(into.buffer, into.byteOffset, into.byteLength) : undefined;
+  const stored = await readStoredPart(dataset, pipeline, ranges, target, options);
+  if (!kind.converts) {
+    if (kind.swap) swapInPlace(stored, type.size);
+    return result(into ?? new kind.array(stored.buffer, stored.byteOffset, length));
   }
-  return result;
+  const data = into ?? new kind.array(memory(dataset, length * kind.array.BYTES_PER_ELEMENT).buffer, 0, length);
+  convert(canonicalBytes(stored, type), data);
+  return result(data);
 }
 
 /**
@@ -146,19 +144,17 @@ export async function readBox(dataset: Dataset, box: Box, filters?: PipelineFind
     return out;
   }
   const pipeline = filters !== undefined && 'stages' in filters ? filters : await loadPipeline(dataset, filters);
-  const out = pipeline.allocate(bytes);
-  await decodeBox(dataset, pipeline, box, out);
-  return out;
+  return decodeBox(dataset, pipeline, box, undefined);
 }
 
-/** The stored elements of the ranges, in C order, to `out`. */
+/** The stored elements of the ranges, in C order, to `out` or a new array. Returns that. */
 async function readStoredPart(
   dataset: Dataset,
   pipeline: Pipeline | undefined,
   ranges: readonly Range[],
-  out: Uint8Array,
+  out: Uint8Array | undefined,
   options: ReadDatasetOptions,
-): Promise<void> {
+): Promise<Uint8Array> {
   const unit = dataset.info.type.size;
   const box: Box = {
     start: ranges.map(({ start }) => start),
@@ -166,19 +162,11 @@ async function readStoredPart(
   };
   const stepped = ranges.some(({ step, count }) => step > 1 && count > 1);
   const boxBytes = box.shape.reduce((product, n) => product * n, unit);
-  let target = out;
-  if (stepped) {
-    try {
-      target = pipeline?.allocate(boxBytes) ?? new Uint8Array(boxBytes);
-    } catch (cause) {
-      const problem = `what lies between the steps takes ${boxBytes} bytes`;
-      throw dataset.error('H5Z_E_MEMORY', problem, 'read it in smaller slices', cause);
-    }
-  }
+  let read = stepped ? undefined : out;
   if (pipeline !== undefined) {
     const { threads, signal, onChunk } = options;
     const { chunk = [] } = dataset.info;
-    await decodeBox(dataset, pipeline, box, target, {
+    read = await decodeBox(dataset, pipeline, box, read, {
       ...(threads === undefined ? {} : { threads }),
       ...(signal === undefined ? {} : { signal }),
       ...(onChunk === undefined ? {} : { onChunk }),
@@ -187,9 +175,18 @@ async function readStoredPart(
         : {}),
     });
   } else {
-    await readRuns(dataset, box, target, options.signal);
+    read ??= memory(dataset, boxBytes);
+    await readRuns(dataset, box, read, options.signal);
   }
-  if (stepped) pick(target, box.shape, ranges, unit, out);
+  if (!stepped) return read;
+  const picked =
+    out ??
+    memory(
+      dataset,
+      ranges.reduce((product, { count }) => product * count, unit),
+    );
+  pick(read, box.shape, ranges, unit, picked);
+  return picked;
 }
 
 /** Whether an index of the range lies in [at, at + size). */
@@ -416,14 +413,5 @@ export function canonicalCheck(dataset: Dataset): void {
     if (kind.converts || kind.dtype === 'bytes') canonicalBytes(new Uint8Array(0), type);
   } catch (error) {
     throw dataset.explain(error);
-  }
-}
-
-function allocate(dataset: Dataset, kind: Kind, length: number, memory: (bytes: number) => Uint8Array): NumberArray {
-  try {
-    return new kind.array(memory(length * kind.array.BYTES_PER_ELEMENT).buffer, 0, length);
-  } catch (cause) {
-    const problem = `${length * kind.array.BYTES_PER_ELEMENT} bytes do not fit in one array`;
-    throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with `slice`', cause);
   }
 }

@@ -7,6 +7,7 @@ import {
   type ChunkRange,
   type Codec,
   createPipeline,
+  fill,
   H5zError,
   type LoadedStage,
   type LoadOptions,
@@ -118,12 +119,10 @@ export async function* readBands(
       const problem = `a row of its chunks takes ${rows * rowBytes} bytes`;
       throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with readDataset and `slice`');
     }
-    const band = pipeline.allocate(rows * rowBytes);
     const box = { start: [from, ...rest.map(() => 0)], shape: [rows, ...rest] };
-    await decodeBox(dataset, pipeline, box, band, {
+    yield await decodeBox(dataset, pipeline, box, undefined, {
       onChunk: () => options.onChunk?.(++done, chunks.length),
     });
-    yield band;
   }
 }
 
@@ -144,26 +143,43 @@ export interface Box {
 }
 
 /**
- * The elements of a box of a chunked dataset to `out` (C order, box.shape x element size bytes): every chunk that it
- * touches and that `wanted` does not turn down is read and decoded, several at once; the fill value elsewhere.
+ * The elements of a box of a chunked dataset (C order, box.shape x element size bytes), to `out` or what the pipeline
+ * allocates, which is given back: every chunk that it touches and that `wanted` does not turn down is read and decoded, several at once; the
+ * fill value elsewhere.
  */
 export async function decodeBox(
   dataset: Dataset,
   pipeline: Pipeline,
   box: Box,
-  out: Uint8Array,
+  out: Uint8Array | undefined,
   options: BatchOptions & { readonly wanted?: (chunk: Chunk) => boolean } = {},
-): Promise<void> {
-  const { chunk = [] } = dataset.info;
-  if (box.shape.includes(0)) return;
+): Promise<Uint8Array> {
+  const { chunk = [], type } = dataset.info;
   const { wanted, ...batch } = options;
+  const bytes = box.shape.reduce((product, n) => product * n, type.size);
+  const into = out ?? memory(dataset, bytes, (length) => pipeline.allocate(length));
+  if (bytes === 0) return into;
   const { ranges, complete } = await touchedBy(dataset, box, wanted);
-  if (!complete) fill(out, dataset.info.fill.value);
-  const layout = { shape: box.shape, chunk, itemSize: dataset.info.type.size, origin: box.start };
+  if (!complete) fill(into, dataset.info.fill.value);
+  const layout = { shape: box.shape, chunk, itemSize: type.size, origin: box.start };
   try {
-    await pipeline.decodeMany(ranges, { ...batch, into: out, layout });
+    return await pipeline.decodeMany(ranges, { ...batch, into, layout });
   } catch (error) {
     throw dataset.explain(error);
+  }
+}
+
+/** `bytes` of memory for values of a dataset. Throws H5Z_E_MEMORY. */
+export function memory(
+  dataset: Dataset,
+  bytes: number,
+  allocate = (length: number): Uint8Array => new Uint8Array(length),
+): Uint8Array {
+  try {
+    return allocate(bytes);
+  } catch (cause) {
+    const problem = `${bytes} bytes do not fit in one array`;
+    throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with `slice`', cause);
   }
 }
 
@@ -242,14 +258,4 @@ function coalesced(file: ChunkFile, chunks: readonly Chunk[]): ChunkFile {
       return part;
     },
   };
-}
-
-/** Repeats the fill value over `bytes`; zeros without one. Returns them. */
-export function fill(bytes: Uint8Array, value: Uint8Array | undefined): Uint8Array {
-  if (value === undefined || value.length === 0 || value.every((byte) => byte === 0)) return bytes.fill(0);
-  bytes.set(value.subarray(0, bytes.length));
-  for (let done = Math.min(value.length, bytes.length); done < bytes.length; done *= 2) {
-    bytes.copyWithin(done, 0, Math.min(done, bytes.length - done));
-  }
-  return bytes;
 }

@@ -1,9 +1,9 @@
 // decodeSparse: what lies above a threshold, and where, chunk by chunk as the batch gives them. For data that are mostly
 // background (photons on a detector, rain on a map) that are too large to be held whole.
 
-import type { BatchOptions } from '@h5z/core';
+import { type BatchOptions, fill } from '@h5z/core';
 import { type Dataset, type FileInput, H5File, type OpenOptions, open } from './file.js';
-import { fill, loadPipeline, type PipelineFinder, touchedBy } from './read.js';
+import { loadPipeline, type PipelineFinder, touchedBy } from './read.js';
 import { canonicalCheck, type DatasetValues, kindOf, type NumberArray, numbersOf, rangesOf } from './read-dataset.js';
 import type { Datatype } from './types.js';
 

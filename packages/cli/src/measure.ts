@@ -6,12 +6,11 @@ import {
   canonicalBytes,
   type Dataset,
   describeDataset,
-  fill,
   hostCodec,
   loadPipeline,
   readBox,
 } from '@h5z/chunks';
-import { type Codec, createPipeline, H5zError, type LoadedStage } from '@h5z/core';
+import { type Codec, createPipeline, fill, H5zError, type LoadedStage } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
 import { Comparison, numbersOf, type Quality, rangeOf } from './quality.js';
 import { type Failure, failureOf } from './terminal.js';

@@ -2,7 +2,7 @@
 // errors in the order of the chunks, and stops when told. The same for every variant: only the runner differs.
 
 import { H5zError, isH5zError } from './errors.js';
-import { type ChunkPlace, type Layout, type Output, Placer } from './layout.js';
+import { type ChunkPlace, fill, type Layout, type Output, Placer } from './layout.js';
 import { checkRange } from './staged.js';
 
 export interface ChunkOptions {
@@ -62,6 +62,14 @@ export interface DecodeIntoOptions<T extends ArrayBufferView> extends DecodeMany
   readonly layout: Layout;
 }
 
+/** Decoding to memory that the batch makes. */
+export interface DecodeLayoutOptions extends DecodeManyOptions {
+  readonly into?: undefined;
+  readonly layout: Layout;
+  /** One element's bytes, for what no chunk covers. Default: zeros. */
+  readonly fill?: Uint8Array;
+}
+
 /** A decoded chunk, its place in the order given and, where that was told, in the dataset. */
 export interface DecodedChunk {
   readonly index: number;
@@ -99,13 +107,27 @@ export interface RunnerOptions {
 
 export type RunnerOpener = (options: RunnerOptions) => ChunkRunner | Promise<ChunkRunner>;
 
-/** Decodes into `options.into`; resolves to it. */
+/** Decodes into `options.into`, or an array made for it; resolves to that. */
 export async function decodeInto<T extends ArrayBufferView>(
   open: RunnerOpener,
   chunks: ChunkInputs,
-  options: DecodeIntoOptions<T>,
-): Promise<T> {
+  options: DecodeIntoOptions<T> | DecodeLayoutOptions,
+): Promise<T | Uint8Array> {
+  if (typeof options.layout !== 'object') {
+    throw new H5zError('H5Z_PARAMETER', '`into` without a layout', {
+      remedy: 'pass where chunks lie in it as `layout`',
+    });
+  }
   const placer = new Placer(options.layout, options.into);
+  const { fill: element } = options as DecodeLayoutOptions;
+  if (element !== undefined) {
+    if (!placer.own || !(element instanceof Uint8Array) || element.length !== options.layout.itemSize) {
+      throw new H5zError('H5Z_PARAMETER', '`fill` is not the bytes of one element for an array made here', {
+        remedy: `pass a Uint8Array of ${options.layout.itemSize} bytes without \`into\`, or fill \`into\` first`,
+      });
+    }
+    if (element.some((byte) => byte !== 0)) fill(placer.out, element);
+  }
   if (options.size !== undefined && options.size !== placer.size) {
     throw new H5zError('H5Z_PARAMETER', `size is ${options.size}, and the layout's chunks have ${placer.size} bytes`, {
       remedy: 'leave out size where there is a layout',
@@ -120,7 +142,7 @@ export async function decodeInto<T extends ArrayBufferView>(
   for await (const _ of inOrder(runner, chunks, options, work)) {
     // `work` has put it in its place.
   }
-  return options.into;
+  return options.into ?? placer.out;
 }
 
 /** Decodes one after the other, a few ahead of whoever takes them. */

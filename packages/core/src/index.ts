@@ -13,6 +13,7 @@ export type {
   DataInputs,
   DecodedChunk,
   DecodeIntoOptions,
+  DecodeLayoutOptions,
   DecodeManyOptions,
   EncodedChunk,
   EncodedEach,
@@ -33,7 +34,7 @@ export {
 } from './errors.js';
 export { defineFilter, type FilterAbout, type FilterFiles, type NativeHost, variantOrder } from './filter.js';
 export { checkSha256, sha256, sriOf } from './integrity.js';
-export type { ChunkPlace, Layout, Output } from './layout.js';
+export { type ChunkPlace, fill, type Layout, type Output } from './layout.js';
 export { parameterString, parseParameterString } from './parameter-string.js';
 export {
   completeOptions,

@@ -41,6 +41,8 @@ export interface Output {
   readonly origin: readonly number[];
   /** Exactly the bytes that the layout says. */
   readonly out: Uint8Array;
+  /** Made for the batch: nobody else has `out` or its buffer until the batch has ended. */
+  readonly own: boolean;
   /** Bytes of one chunk. */
   readonly size: number;
   /** Copies the part of a decoded chunk that `place` says. */
@@ -51,13 +53,17 @@ export interface Output {
 export class Placer implements Output {
   readonly layout: Layout;
   readonly out: Uint8Array;
+  readonly own: boolean;
   readonly size: number;
   readonly origin: readonly number[];
   readonly #outSteps: readonly number[];
   readonly #chunkSteps: readonly number[];
 
-  /** Throws H5Z_PARAMETER for a layout that is none, or an output that is smaller than it says. */
-  constructor(layout: Layout, into: ArrayBufferView) {
+  /**
+   * Without `into`, over new zeroed memory. Throws H5Z_PARAMETER for a layout that is none or an `into` that is smaller
+   * than it says, H5Z_E_MEMORY where there is no such memory.
+   */
+  constructor(layout: Layout, into?: ArrayBufferView) {
     const { shape, chunk, itemSize, origin = shape.map(() => 0) } = layout;
     const rank = shape.length;
     if (!Number.isSafeInteger(itemSize) || itemSize < 1)
@@ -78,7 +84,7 @@ export class Placer implements Output {
     const bytes = (this.#outSteps[0] ?? itemSize) * (shape[0] ?? 1);
     if (!Number.isSafeInteger(this.size))
       refuse(`a chunk of ${chunk.join('x')} elements is too large`, 'check its shape');
-    if (!(into.byteLength >= bytes)) {
+    if (into !== undefined && !(into.byteLength >= bytes)) {
       refuse(
         `\`into\` has ${into.byteLength} bytes, and ${shape.join('x')} elements take ${bytes}`,
         'pass a larger array',
@@ -86,7 +92,8 @@ export class Placer implements Output {
     }
     this.layout = layout;
     this.origin = origin;
-    this.out = new Uint8Array(into.buffer, into.byteOffset, bytes);
+    this.own = into === undefined;
+    this.out = into === undefined ? zeros(bytes) : new Uint8Array(into.buffer, into.byteOffset, bytes);
   }
 
   /** Undefined when nothing of the chunk at `offset` (elements of the dataset) lies in the output. */
@@ -149,6 +156,27 @@ export class Placer implements Output {
       if (dim < 0) return;
     }
   }
+}
+
+function zeros(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(new ArrayBuffer(bytes)); // small arrays alone would lie in memory that moves
+  } catch (cause) {
+    throw new H5zError('H5Z_E_MEMORY', `${bytes} bytes do not fit in one array`, {
+      cause,
+      remedy: 'take a part of it',
+    });
+  }
+}
+
+/** Repeats the bytes of one element, or zeros, over `bytes`. Returns them. */
+export function fill(bytes: Uint8Array, element: Uint8Array | undefined): Uint8Array {
+  if (element === undefined || element.every((byte) => byte === 0)) return bytes.fill(0);
+  bytes.set(element.subarray(0, bytes.length));
+  for (let done = Math.min(element.length, bytes.length); done < bytes.length; done *= 2) {
+    bytes.copyWithin(done, 0, Math.min(done, bytes.length - done));
+  }
+  return bytes;
 }
 
 function stepsOf(what: string, dims: readonly number[], itemSize: number): number[] {

@@ -9,6 +9,7 @@ import {
   type DataInputs,
   type DecodedChunk,
   type DecodeIntoOptions,
+  type DecodeLayoutOptions,
   type DecodeManyOptions,
   decodeEach,
   decodeInto,
@@ -63,6 +64,8 @@ export interface Pipeline {
    * order given is the one thrown.
    */
   decodeMany<T extends ArrayBufferView>(chunks: ChunkInputs, options: DecodeIntoOptions<T>): Promise<T>;
+  /** The same into an array made for it, which is the caller's when the promise settles: nothing is ever copied. */
+  decodeMany(chunks: ChunkInputs, options: DecodeLayoutOptions): Promise<Uint8Array>;
   /** Decodes many chunks, in the order given. All results are held at once: `decodeEach` holds a few. */
   decodeMany(chunks: ChunkInputs, options?: DecodeManyOptions): Promise<Uint8Array[]>;
   /** Decodes many chunks, in the order given, a few ahead of the loop that takes them (back-pressure). */
@@ -115,12 +118,13 @@ class StagedPipeline implements Pipeline {
   }
 
   decodeMany<T extends ArrayBufferView>(chunks: ChunkInputs, options: DecodeIntoOptions<T>): Promise<T>;
+  decodeMany(chunks: ChunkInputs, options: DecodeLayoutOptions): Promise<Uint8Array>;
   decodeMany(chunks: ChunkInputs, options?: DecodeManyOptions): Promise<Uint8Array[]>;
   async decodeMany<T extends ArrayBufferView>(
     chunks: ChunkInputs,
-    options: DecodeManyOptions | DecodeIntoOptions<T> = {},
-  ): Promise<T | Uint8Array[]> {
-    if ('into' in options) return decodeInto(this.#open, chunks, options);
+    options: DecodeManyOptions | DecodeIntoOptions<T> | DecodeLayoutOptions = {},
+  ): Promise<T | Uint8Array | Uint8Array[]> {
+    if ('into' in options || 'layout' in options) return decodeInto(this.#open, chunks, options);
     const results: Uint8Array[] = [];
     for await (const { data } of this.decodeEach(chunks, options)) results.push(data);
     return results;

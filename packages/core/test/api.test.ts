@@ -20,6 +20,7 @@ test('@h5z/core', () => {
     'datasetStruct',
     'defineFilter',
     'describeRange',
+    'fill',
     'filterError',
     'fromStoredValues',
     'isH5zError',

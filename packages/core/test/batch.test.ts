@@ -30,6 +30,7 @@ describe('into an output', () => {
         expect(await pipeline.decodeMany(chunks, { into, layout })).toBe(into);
         expect([...into]).toEqual([...want]);
         expect(untouched()).toBe(true);
+        expect([...(await pipeline.decodeMany(chunks, { layout }))]).toEqual([...want]);
       }),
     );
   });
@@ -42,6 +43,24 @@ describe('into an output', () => {
     const chunks = [5, 2].map((at) => ({ file: { read }, address: 0, length: 3, offset: [at] }));
     await pipeline.decodeMany(chunks, { into, layout: { ...line(2), origin: [3] } });
     expect([...into]).toEqual([0, 0]);
+  });
+
+  test('an output made for it: what no chunk covers is zero, or filled', async () => {
+    const layout = { shape: [4], chunk: [1], itemSize: 2 };
+    const chunks = [{ ...pipeline.encode(Uint8Array.of(1, 2)), offset: [2] }];
+    expect(await pipeline.decodeMany(chunks, { layout })).toEqual(Uint8Array.of(0, 0, 0, 0, 1, 2, 0, 0));
+    const filled = await pipeline.decodeMany(chunks, { layout, fill: Uint8Array.of(7, 8) });
+    expect(filled).toEqual(Uint8Array.of(7, 8, 7, 8, 1, 2, 7, 8));
+    expect(filled.buffer).toBeInstanceOf(ArrayBuffer);
+  });
+
+  test.each<[string, object, string]>([
+    ['fill of another size', { layout: line(1), fill: Uint8Array.of(1, 2) }, 'H5Z_PARAMETER'],
+    ['fill and into', { layout: line(1), into: new Uint8Array(1), fill: Uint8Array.of(1) }, 'H5Z_PARAMETER'],
+    ['into and no layout', { into: new Uint8Array(1) }, 'H5Z_PARAMETER'],
+    ['more than memory', { layout: { shape: [2 ** 52], chunk: [1], itemSize: 1 } }, 'H5Z_E_MEMORY'],
+  ])('refused: %s', async (_, options, code) => {
+    await expect(pipeline.decodeMany([], options as never)).rejects.toEqual(coded(code));
   });
 
   test('a typed array of any kind', async () => {

@@ -70,9 +70,11 @@ export interface Addon {
   runDecodeInto(plan: Plan, chunk: Uint8Array, out: Uint8Array): number | Failure;
   runDecode(plan: Plan, chunk: Uint8Array): Uint8Array | Failure;
   runEncode(plan: Plan, data: Uint8Array): Encoded | Failure;
-  /** `threads` 0: as many as there are. */
-  openBatch(threads: number, into: Uint8Array | undefined): Batch;
+  /** `threads` 0: as many as there are. `own`: nobody else has `into` until the batch is closed. */
+  openBatch(threads: number, into: Uint8Array | undefined, own: boolean): Batch;
   closeBatch(batch: Batch): void;
+  /** Tells the engine of `bytes` that go when `object` is collected. */
+  count(object: object, bytes: number): void;
   /** A string says why not. */
   openFile(path: string): OpenFile | string;
   /** See batch.cc: what it resolves to depends on `target`. */

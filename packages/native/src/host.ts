@@ -53,6 +53,13 @@ export function limitThreads(addon: Addon): void {
 type Doing = 'decode' | 'encode';
 type Chunk = StoredChunk | ChunkRange;
 
+/**
+ * V8 does not count shared memory among what it collects garbage for: a loop that allocates some would grow without end.
+ * From this many bytes on a part of it is counted: V8 collects for every 64 MiB, which would cost as much as reading them.
+ */
+const COUNTED_BYTES = 1 << 16;
+const COUNTED_PART = 1 / 8;
+
 class NativePipeline implements HostedPipeline {
   readonly #addon: Addon;
   readonly #prepared: PreparedStages;
@@ -83,13 +90,15 @@ class NativePipeline implements HostedPipeline {
 
   /** Shared memory: no one can transfer it away while a thread writes to it. */
   allocate(bytes: number): Uint8Array {
-    return new Uint8Array(new SharedArrayBuffer(bytes));
+    const buffer = new SharedArrayBuffer(bytes);
+    if (bytes >= COUNTED_BYTES) this.#addon.count(buffer, bytes * COUNTED_PART);
+    return new Uint8Array(buffer);
   }
 
   open({ threads, output }: RunnerOptions): ChunkRunner {
     const addon = this.#addon;
     limitThreads(addon);
-    const batch = addon.openBatch(threads ?? 0, output?.out);
+    const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true);
     const files = new Map<ChunkFile, OpenFile>();
 
     const run = async <T extends number | Uint8Array>(chunk: Chunk, target: Uint8Array | Float64Array | undefined) => {

@@ -3,8 +3,8 @@
 //     JavaScript: Submit -> Pool ... Run ... -> Env::Done -> JavaScript: Env::Drain settles the promise
 //
 // Nobody can pull memory from under a running job. JavaScript may transfer an ArrayBuffer away at any time, so that of those
-// only private ones are touched by other threads: inputs are copied into the job, and what belongs into a caller's
-// ArrayBuffer is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it is
+// only private ones are touched by other threads: outputs that nobody else has yet. Inputs are copied into the job, and what
+// belongs into a caller's ArrayBuffer is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it is
 // read and written in place. When an environment ends (process.exit, worker.terminate), its waiting jobs are forgotten and
 // the running ones waited for.
 
@@ -366,10 +366,13 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
   return Napi::Value(a.env, value);
 }
 
-// openBatch(threads, into): `threads` 0 for as many as there are; `into`, a Uint8Array or undefined.
+// openBatch(threads, into, own): `threads` 0 for as many as there are; `into`, a Uint8Array or undefined; `own`, true where
+// no one can transfer it away before the batch is closed.
 Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
-  Arguments<2> a(info, false);
+  Arguments<3> a(info, false);
   auto batch = std::make_unique<Batch>();
+  bool own = false;
+  napi_get_value_bool(a.env, a.value[2], &own);
   const double threads = a.Double(0);
   const unsigned limit = threads >= 1 && threads < 1e6 ? static_cast<unsigned>(threads) : ~0u;
   batch->lane = std::make_shared<Lane>();
@@ -377,7 +380,7 @@ Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
   batch->lane->limit = limit;
   batch->out = BytesOf(a.env, a.value[1]);
   if (!batch->out.error) {
-    batch->direct = batch->out.shared;
+    batch->direct = own || batch->out.shared;
     UseLargePages(batch->out.data, batch->out.size);
     napi_create_reference(a.env, a.value[1], 1, &batch->into);
   }
@@ -390,6 +393,21 @@ void CloseBatch(const Napi::CallbackInfo& info) {
   auto* batch = a.External<Batch>(0);
   if (batch && batch->into) napi_delete_reference(a.env, batch->into);
   if (batch) batch->into = nullptr;
+}
+
+// count(object, bytes): so many bytes more to collect garbage for, until `object` is collected.
+void Count(const Napi::CallbackInfo& info) {
+  Arguments<2> a(info, false);
+  const int64_t bytes = static_cast<int64_t>(a.Double(1));
+  int64_t now = 0;
+  auto gone = [](napi_env env, void*, void* bytes) {
+    int64_t now = 0;
+    napi_adjust_external_memory(env, -static_cast<int64_t>(reinterpret_cast<intptr_t>(bytes)), &now);
+  };
+  void* hint = reinterpret_cast<void*>(static_cast<intptr_t>(bytes));
+  if (napi_add_finalizer(a.env, a.value[0], nullptr, gone, hint, nullptr) == napi_ok) {
+    napi_adjust_external_memory(a.env, bytes, &now);
+  }
 }
 
 // openFile(path): a handle, or a string that says why not. Closed when the last job that reads from it is gone.
@@ -492,6 +510,7 @@ void InitBatch(Napi::Env env, Napi::Object exports) {
   exports.Set("runEncode", Napi::Function::New<Run<true>>(env, "runEncode"));
   exports.Set("openBatch", Napi::Function::New<OpenBatch>(env, "openBatch"));
   exports.Set("closeBatch", Napi::Function::New<CloseBatch>(env, "closeBatch"));
+  exports.Set("count", Napi::Function::New<Count>(env, "count"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("submit", Napi::Function::New<Submit>(env, "submit"));
   exports.Set("threads", Napi::Function::New<Threads>(env, "threads"));
