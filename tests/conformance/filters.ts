@@ -1,5 +1,6 @@
 // The filters under test and their built variants, straight from the folders: no package has to be packed or installed.
-// H5Z_FILTERS_DIR names another folder of filter folders, so that a filter kept elsewhere meets the same suite.
+// H5Z_FILTERS_DIR names another folder of filter folders, H5Z_FILTER_FOLDER the one filter outside the repository that h5z-abi
+// runs this suite for.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,11 +53,15 @@ function built(file: string, name: string): string {
 /** The filter whose project of vitest.config.ts runs; every filter where none is named. */
 const ONE = process.env.H5Z_FILTER_UNDER_TEST;
 
-export const filters: readonly FilterUnderTest[] = readdirSync(FILTERS_DIR)
-  .filter((name) => ONE === undefined || name === ONE)
-  .map((name) => join(FILTERS_DIR, name))
-  .filter((folder) => existsSync(join(folder, 'filter.json')))
-  .map((folder) => {
-    const description: FilterDescription = JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8'));
-    return { folder, description, variants: variantsOf(folder, description) };
-  });
+const folders = (): string[] =>
+  readdirSync(FILTERS_DIR)
+    .filter((name) => ONE === undefined || name === ONE)
+    .map((name) => join(FILTERS_DIR, name))
+    .filter((folder) => existsSync(join(folder, 'filter.json')));
+
+const OUTSIDE = process.env.H5Z_FILTER_FOLDER;
+
+export const filters: readonly FilterUnderTest[] = (OUTSIDE === undefined ? folders() : [OUTSIDE]).map((folder) => {
+  const description: FilterDescription = JSON.parse(readFileSync(join(folder, 'filter.json'), 'utf8'));
+  return { folder, description, variants: variantsOf(folder, description) };
+});

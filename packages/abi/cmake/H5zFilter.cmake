@@ -10,10 +10,12 @@
 #   wasm-decode  zstd.decode.wasm            the same with H5Z_DECODE_ONLY: the linker drops the encoder
 #   h5wasm       zstd.h5wasm.wasm            h5wasm_plugin.c: a side module
 #   fuzz         h5z-fuzz-zstd               fuzz/fuzz.c: a libFuzzer program, by a clang that has it, with sanitizers
+#   ptx          zstd.ptx                    nothing: the kernels of src/gpu.c (h5z/gpu.h), by toolchains/ptx, and alone
 #
 # Arguments:
 #   SOURCES   C and C++ files of the filter, relative to its folder.
-#   UPSTREAM  names of upstreams; each is a target h5z_upstream_<name> made by upstreams/<name>/CMakeLists.txt
+#   UPSTREAM  names of upstreams; each is a target h5z_upstream_<name> made by upstreams/<name>/CMakeLists.txt, in the filter's
+#             own folder or, where that has none, in H5Z_UPSTREAMS_DIR
 #   LIB       C of our own that several filters share: folders in packages/abi/lib, included as <transpose/transpose.h>
 #   SIMD      per-file flags for run-time dispatch: SIMD <processor regex> <file> <flags...>; may be repeated. The file is
 #             compiled with the flags where CMAKE_SYSTEM_PROCESSOR matches, and left out where it does not:
@@ -25,13 +27,21 @@ cmake_path(NORMAL_PATH H5Z_ABI_DIR)
 # Same sources, same bytes: nothing of this machine's paths goes into a file, and nothing is kept for debuggers.
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+if("fuzz" IN_LIST H5Z_KINDS)
+  # Sanitizers' checks leave little to optimise, and compiling them at -O3 takes twice as long as the fuzzing in CI.
+  set(CMAKE_C_FLAGS_RELEASE "-O1 -DNDEBUG")
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
+endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 # Same chunk, same numbers, on every processor and in WebAssembly: a product and a sum stay two roundings.
 add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 # zig keeps the frame pointer unless told otherwise: one register less for decoders' inner loops.
-add_compile_options(-fomit-frame-pointer -fvisibility=hidden -ffunction-sections -fdata-sections -g0
-  "-ffile-prefix-map=${H5Z_ABI_DIR}=abi" "-ffile-prefix-map=${H5Z_FILTER_DIR}=filter" "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build")
+if(NOT H5Z_KINDS STREQUAL "ptx")
+  add_compile_options(-fomit-frame-pointer -fvisibility=hidden -ffunction-sections -fdata-sections -g0
+    "-ffile-prefix-map=${H5Z_ABI_DIR}=abi" "-ffile-prefix-map=${H5Z_FILTER_DIR}=filter"
+    "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build")
+endif()
 
 if(EMSCRIPTEN AND H5Z_WASM_SIMD)
   add_compile_options(-msimd128)
@@ -54,7 +64,15 @@ function(h5z_use_upstream name)
   if(NOT H5Z_SOURCE_${name})
     message(FATAL_ERROR "the fetched tree of upstream ${name} is not known: name it under \"upstreams\" in filter.json")
   endif()
-  add_subdirectory(${H5Z_UPSTREAMS_DIR}/${name} ${CMAKE_BINARY_DIR}/upstream-${name} SYSTEM)
+  set(folder ${H5Z_FILTER_DIR}/upstreams/${name})
+  if(NOT EXISTS ${folder}/CMakeLists.txt)
+    set(folder ${H5Z_UPSTREAMS_DIR}/${name})
+  endif()
+  if(NOT EXISTS ${folder}/CMakeLists.txt)
+    message(FATAL_ERROR "nothing says how upstream ${name} is compiled: write upstreams/${name}/CMakeLists.txt beside "
+      "filter.json, with the target h5z_upstream_${name}")
+  endif()
+  add_subdirectory(${folder} ${CMAKE_BINARY_DIR}/upstream-${name} SYSTEM)
   target_compile_options(h5z_upstream_${name} PRIVATE -w "-ffile-prefix-map=${H5Z_SOURCE_${name}}=${name}")
 endfunction()
 
@@ -69,6 +87,17 @@ function(h5z_add_filter name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;UPSTREAM;LIB;SIMD")
   if(NOT arg_SOURCES OR DEFINED arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "h5z_add_filter(${name} SOURCES file... [UPSTREAM name...] [LIB name...] [SIMD processor file flags...])")
+  endif()
+  if(H5Z_KINDS STREQUAL "ptx")
+    # A text for every GPU: the driver compiles it. Nothing of the filter's table is in it.
+    set(target h5z_${name}_ptx)
+    add_library(${target} OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/src/gpu.c)
+    target_include_directories(${target} PRIVATE ${H5Z_ABI_DIR}/include)
+    target_compile_options(${target} PRIVATE -Wall -Wextra)
+    add_custom_command(OUTPUT ${H5Z_OUTPUT_DIR}/${name}.ptx DEPENDS ${target} $<TARGET_OBJECTS:${target}>
+      COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_OBJECTS:${target}> ${H5Z_OUTPUT_DIR}/${name}.ptx)
+    add_custom_target(${target}_file ALL DEPENDS ${H5Z_OUTPUT_DIR}/${name}.ptx)
+    return()
   endif()
   foreach(upstream IN LISTS arg_UPSTREAM)
     h5z_use_upstream(${upstream})
@@ -131,7 +160,8 @@ function(h5z_add_filter name)
             -fvisibility-global-new-delete=force-hidden)
         endif()
       else()
-        target_link_options(${target} PRIVATE -s -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-undefined
+        # -Bsymbolic: where a host loads several filters as RTLD_GLOBAL, netCDF-C does, each calls its own h5z_filter_v1.
+        target_link_options(${target} PRIVATE -s -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-undefined -Wl,-Bsymbolic
           "-Wl,--version-script=${H5Z_ABI_DIR}/cmake/exports.map")
         set_target_properties(${target} PROPERTIES LINK_DEPENDS ${H5Z_ABI_DIR}/cmake/exports.map)
         target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})

@@ -237,3 +237,7 @@ static void buffer_free(const void *caller, void *buffer) {
   (void)caller;
   free(buffer);
 }
+
+#if defined(H5Z_FILTER_ZARR_ID)
+#  include "nczarr.h"
+#endif

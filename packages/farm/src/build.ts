@@ -12,7 +12,7 @@ import { kept } from './kept.ts';
 import { FarmError, say, step } from './log.ts';
 import { buildDir, ROOT } from './paths.ts';
 import { ensureSideRuntime } from './side-runtime.ts';
-import { ensureSource, readUpstream, type Upstream, upstreamsOf } from './sources.ts';
+import { ensureSource, readUpstream, type Upstream, upstreamFolder, upstreamsOf } from './sources.ts';
 import {
   CROSS,
   filterPlans,
@@ -53,6 +53,10 @@ async function toolchainFlags(toolchain: Toolchain, target: string): Promise<str
       `-DH5Z_PLATFORM=${target}`,
       `-DH5Z_ZIG_BIN=${zig.bin}`,
     ];
+  }
+  if (toolchain === 'ptx') {
+    const zig = await ensureZig();
+    return [`-DCMAKE_TOOLCHAIN_FILE=${join(ROOT, 'toolchains/ptx/ptx.cmake')}`, `-DH5Z_ZIG=${zig.folder}`];
   }
   const emscripten = await ensureEmscripten();
   return [
@@ -103,20 +107,31 @@ async function writeIfChanged(path: string, text: string): Promise<void> {
   await writeFile(path, text);
 }
 
-/** Puts a finished file in its place at once, so that nobody ever loads half of it. */
+/** Puts a finished file in its place at once: nobody ever loads half of it, and a farm that is killed leaves nothing beside it. */
 async function place(from: string, to: string): Promise<void> {
   if (!(await exists(from)))
     throw new FarmError(`the build left no ${from}. Does CMakeLists.txt name the filter as its folder does?`);
   await mkdir(dirname(to), { recursive: true });
-  const temporary = `${to}.${process.pid}.tmp`;
-  await copyFile(from, temporary);
-  await rename(temporary, to);
+  const temporary = `${from}.${process.pid}.tmp`;
+  try {
+    await copyFile(from, temporary);
+    await rename(temporary, to);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /** Whether C++ takes part: its compilers and runtimes cost minutes that a filter in C does not pay. */
 export async function usesCxx(filter: Filter, upstreams: readonly Upstream[]): Promise<boolean> {
-  const folders = [filter.dir, ...upstreams.map(({ name }) => join(ROOT, 'upstreams', name))];
-  const texts = await Promise.all(folders.map((folder) => readFile(join(folder, 'CMakeLists.txt'), 'utf8')));
+  const folders = [filter.dir, ...upstreams.map(({ name }) => upstreamFolder(filter.dir, name))];
+  const texts = await Promise.all(
+    folders.map((folder) => {
+      const file = join(folder, 'CMakeLists.txt');
+      return readFile(file, 'utf8').catch(() => {
+        throw new FarmError(`there is no ${file}, which says how this is compiled. Write it.`);
+      });
+    }),
+  );
   return texts.some((text) => /\.(cc|cpp|cxx)\b/.test(text));
 }
 
@@ -178,7 +193,7 @@ export async function buildHarness(platform: Platform): Promise<string> {
   const folder = await kept(
     {
       name: `harness-${platform}`,
-      inputs: ['packages/abi/harness', 'packages/abi/include', 'toolchains/zig'],
+      inputs: ['packages/abi/harness', 'packages/abi/include/h5z/filter.h', 'toolchains/zig'],
       compiler: `zig ${version} ${platform}`,
       outputs: ['h5z-harness'],
     },
@@ -278,10 +293,10 @@ export interface Built {
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
 }
 
-/** Target names from words: host = this platform, wasm, h5wasm; cross = what tests run on too; all = every platform. */
+/** Target names from words: host = this platform, wasm, h5wasm, ptx; cross = what tests run on too; all = every platform. */
 export function expandTargets(words: readonly string[]): Target[] {
-  const host: Target[] = [hostPlatform(), 'wasm', 'h5wasm'];
-  const known = [...PLATFORMS, 'wasm', 'h5wasm', 'pack'] as const;
+  const host: Target[] = [hostPlatform(), 'wasm', 'h5wasm', 'ptx'];
+  const known = [...PLATFORMS, 'wasm', 'h5wasm', 'ptx', 'pack'] as const;
   const targets = (words.length === 0 ? ['host'] : words).flatMap((word): Target[] => {
     if (word === 'host') return host;
     if (word === 'cross') return [...host, ...CROSS];
@@ -351,7 +366,7 @@ export async function buildAll(options: BuildOptions = {}): Promise<Built[]> {
   // Side by side: some wait for the network, some unpack.
   const [emscripten] = await Promise.all([
     uses('emscripten') ? ensureEmscripten() : undefined,
-    uses('zig') && options.compiler !== 'system' ? ensureZig() : undefined,
+    (uses('zig') && options.compiler !== 'system') || uses('ptx') ? ensureZig() : undefined,
     ensureCmake(),
     ...[...upstreams.values()].map((upstream) => ensureSource(upstream)),
   ]);

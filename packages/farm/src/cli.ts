@@ -2,7 +2,7 @@
 
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Arguments, Command } from './command.ts';
-import { FarmError, say } from './log.ts';
+import { FarmError, FULL_DISK, say } from './log.ts';
 import { CACHE } from './paths.ts';
 
 export interface Program {
@@ -84,8 +84,10 @@ export async function runCommands(program: Program, commands: readonly Command[]
   try {
     process.exitCode = await dispatch(program, commands, argv);
   } catch (error) {
-    if (!(error instanceof FarmError)) throw error;
-    say(error.message);
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC') say(`cannot write ${path ?? 'a file'}. ${FULL_DISK}`);
+    else if (error instanceof FarmError) say(error.message);
+    else throw error;
     process.exitCode = 1;
   }
 }

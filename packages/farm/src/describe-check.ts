@@ -8,6 +8,7 @@ import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseEr
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import { filterFolders } from './catalogue.ts';
 import { FILTER_FOLDER, ROOT } from './paths.ts';
+import { upstreamFolder } from './sources.ts';
 
 const SCHEMA = 'registry/schema/filter.schema.json';
 
@@ -90,7 +91,7 @@ export function descriptionProblems(root = ROOT): string[] {
       }
       continue;
     }
-    const { id, name: said, upstreams, aliases } = located.value as FilterDescription;
+    const { id, name: said, upstreams, aliases, variants } = located.value as FilterDescription;
     if (own === undefined && said !== name)
       problems.push(`${located.at(['name'])}: says name "${said}" in the folder ${name}`);
     for (const [path, number] of [
@@ -102,9 +103,11 @@ export function descriptionProblems(root = ROOT): string[] {
       else owners.set(number, located.at(path));
     }
     for (const [i, upstream] of upstreams.entries()) {
-      if (typeof upstream === 'string' && !existsSync(join(root, 'upstreams', upstream, 'upstream.json')))
+      if (typeof upstream === 'string' && !existsSync(join(upstreamFolder(folder, upstream, root), 'upstream.json')))
         problems.push(`${located.at(['upstreams', i])}: there is no upstreams/${upstream}/upstream.json`);
     }
+    if ((variants.cuda?.mode ?? 'none') !== 'none' && !existsSync(join(folder, 'src/gpu.c')))
+      problems.push(`${located.at(['variants', 'cuda'])}: there is no src/gpu.c with the kernels`);
   }
   return problems;
 }

@@ -134,8 +134,14 @@ export function filterPage(folder: string): string {
     );
   }
   parts.push('## Codecs inside', '', table(['upstream', 'version', 'licence'], filter.upstreams.map(upstreamRow)), '');
+  if (filter.zarr !== undefined)
+    parts.push(
+      `Zarr: these are the chunks of numcodecs' \`${filter.zarr.id}\`. With the native library's folder on HDF5_PLUGIN_PATH, netCDF-C's ` +
+        'NCZarr reads and writes such stores.',
+      '',
+    );
   if (manifest !== undefined) {
-    const { native, wasm, h5wasm } = manifest.variants;
+    const { native, wasm, h5wasm, cuda } = manifest.variants;
     parts.push(
       '## Files of this build',
       '',
@@ -151,6 +157,17 @@ export function filterPage(folder: string): string {
             f.verified,
           ]),
           ...h5wasm.map((f) => ['h5wasm', 'h5wasm', bytes(f.size), `\`${f.sha256}\``, f.verified]),
+          ...(cuda.sha256 === undefined
+            ? []
+            : [
+                [
+                  'cuda',
+                  'PTX kernels',
+                  bytes(cuda.size ?? 0),
+                  `\`${cuda.sha256}\``,
+                  cuda.verifiedOn?.join(', ') || 'on no GPU',
+                ],
+              ]),
         ],
         [2],
       ),

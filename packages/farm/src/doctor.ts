@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, run, which } from './exec.ts';
 import { readFilters } from './filters.ts';
-import { CACHE, ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
-import { listUpstreams, readUpstream } from './sources.ts';
+import { CACHE, FILTER_FOLDER, ROOT, SOURCES, TOOLCHAINS } from './paths.ts';
+import { listUpstreams, readUpstream, upstreamsOf } from './sources.ts';
 import { compareVersions, environmentFolder, missingApt, readCargoPin, readEmscriptenPin, versionOf } from './tools.ts';
 
 /** `auto`: not there, and the farm gets it by itself when it is needed. `missing`: only you can get it. */
@@ -20,6 +20,10 @@ export interface Finding {
   /** The one command that fixes it; empty when there is nothing to fix. */
   readonly fix: string;
 }
+
+/** Outside the repository there is one filter, built by h5z-abi. */
+const outside = FILTER_FOLDER !== undefined;
+const farm = outside ? 'npx h5z-abi' : './farm';
 
 const root = process.getuid?.() === 0;
 const apt = (...packages: string[]): string => `${root ? '' : 'sudo '}apt-get install -y ${packages.join(' ')}`;
@@ -49,7 +53,7 @@ async function cached(tool: string, folder: string, version: string, use: string
     version: there ? version : '-',
     state: there ? 'ok' : 'auto',
     use,
-    fix: there ? '' : `./farm tools ${name}`,
+    fix: there ? '' : `${farm} tools ${name}`,
   };
 }
 
@@ -101,18 +105,23 @@ async function cmake(): Promise<Finding[]> {
   return findings;
 }
 
+/** None where nobody has made one yet. */
+const filtersHere = async () =>
+  FILTER_FOLDER === undefined || (await exists(join(FILTER_FOLDER, 'filter.json'))) ? readFilters() : [];
+
 async function sources(): Promise<Finding> {
-  const names = new Set(await listUpstreams());
-  for (const { description } of await readFilters())
-    for (const upstream of description.upstreams) if (typeof upstream === 'string') names.add(upstream);
+  const all = outside ? [] : await Promise.all((await listUpstreams()).map((name) => readUpstream(name)));
+  for (const filter of await filtersHere()) all.push(...(await upstreamsOf(filter)));
+  const trees = new Map(all.map(({ name, tree }) => [tree, name]));
   const absent: string[] = [];
-  for (const name of names) if (!(await exists(join(SOURCES, (await readUpstream(name)).tree)))) absent.push(name);
+  for (const [tree, name] of trees) if (!(await exists(join(SOURCES, tree)))) absent.push(name);
+  const fix = outside ? `${farm} build` : `${farm} fetch ${absent.join(' ')}`;
   return {
     tool: 'upstream sources',
-    version: `${names.size - absent.length} of ${names.size}`,
+    version: `${trees.size - absent.length} of ${trees.size}`,
     state: absent.length === 0 ? 'ok' : 'auto',
     use: 'every C build',
-    fix: absent.length === 0 ? '' : `./farm fetch ${absent.join(' ')}`,
+    fix: absent.length === 0 ? '' : fix,
   };
 }
 
@@ -158,30 +167,44 @@ async function debian(tool: string, use: string, packages: string[]): Promise<Fi
   };
 }
 
+async function nodeModules(): Promise<Finding> {
+  const there = await exists(join(ROOT, 'node_modules/.package-lock.json'));
+  return {
+    tool: 'node_modules',
+    version: there ? 'installed' : '-',
+    state: there ? 'ok' : 'auto',
+    use: 'Nx, TypeScript, tests',
+    fix: there ? '' : 'npm ci --ignore-scripts',
+  };
+}
+
+/** Everything that the commands use here: in the repository also what its tests compare with. */
 export async function doctor(): Promise<Finding[]> {
   const zig = await pinOf('toolchains/zig/requirements.txt', 'ziglang');
-  const lock = join(ROOT, 'node_modules/.package-lock.json');
-  const modules = await exists(lock);
   return [
     { tool: 'node', version: process.versions.node, state: 'ok', use: 'the farm itself', fix: '' },
     await program('npm', 'packages', ['npm']),
-    {
-      tool: 'node_modules',
-      version: modules ? 'installed' : '-',
-      state: modules ? 'ok' : 'auto',
-      use: 'Nx, TypeScript, tests',
-      fix: modules ? '' : 'npm ci --ignore-scripts',
-    },
+    ...(outside ? [] : [await nodeModules()]),
     ...(await python()),
-    ...(await hsds()),
     await cached('zig', join(TOOLCHAINS, `zig-${zig}`), zig, 'native variants, all platforms', 'zig'),
     await emscripten(),
     ...(await cmake()),
     await sources(),
     await cargo(),
+    await debian('wine64', `Windows libraries in ${farm} verify`, ['wine64']),
+    await debian('clang with libFuzzer', outside ? `${farm} fuzz` : 'fuzzing in ./farm test', [
+      'clang',
+      'libclang-rt-14-dev',
+    ]),
+    ...(outside ? [] : await peers()),
+  ];
+}
+
+/** What only the repository's own tests and releases use. */
+async function peers(): Promise<Finding[]> {
+  return [
+    ...(await hsds()),
     await program('git', 'lint and release', ['git']),
-    await debian('wine64', 'Windows libraries in ./farm verify', ['wine64']),
-    await debian('clang with libFuzzer', 'fuzzing in ./farm test', ['clang', 'libclang-rt-14-dev']),
     await debian('h5dump', 'plugin tests', ['hdf5-tools']),
     await debian('nccopy', 'plugin tests', ['netcdf-bin']),
     await debian("Debian's h5py", 'plugin tests', ['python3-h5py']),

@@ -2,10 +2,10 @@
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FarmError, say } from './log.ts';
+import { FarmError, FULL_DISK, say } from './log.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -54,7 +54,8 @@ export function run(program: string, args: readonly string[], options: RunOption
       if (status !== 0 && options.allowFailure !== true) {
         const tail = options.show === true ? '' : `\n${text('both').split('\n').slice(-40).join('\n').trimEnd()}`;
         const how = signal === null ? `exit status ${status}` : `signal ${signal}`;
-        const hint = options.hint === undefined ? '' : `\n${options.hint}`;
+        const full = /No space left on device|\bENOSPC\b/.test(text('both')) ? FULL_DISK : undefined;
+        const hint = (full ?? options.hint) === undefined ? '' : `\n${full ?? options.hint}`;
         reject(new FarmError(`${[program, ...args].join(' ')} failed: ${how}${tail}${hint}`));
       } else resolve({ status, stdout: text('stdout'), stderr: text('stderr') });
     });
@@ -130,6 +131,14 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   }
 }
 
+/** Removes what killed farms had of `target`: its lock is held, so nobody fills one. */
+async function removeHalves(target: string): Promise<void> {
+  const folder = dirname(target);
+  for (const name of await readdir(folder).catch(() => []))
+    if (name.startsWith(`${basename(target)}.`) && /^\d+\.tmp(\.work)?$/.test(name.slice(basename(target).length + 1)))
+      await rm(join(folder, name), { recursive: true, force: true });
+}
+
 /**
  * Makes folder `target` once: `fill` fills a temporary folder beside it, which is then renamed, so that a killed farm
  * leaves nothing half made and two farms do the work once. `fill` learns the final path too, for tools that record it.
@@ -142,7 +151,7 @@ export async function installOnce(
   return withLock(`${target}.lock`, async () => {
     if (await exists(target)) return target;
     const temporary = `${target}.${process.pid}.tmp`;
-    await rm(temporary, { recursive: true, force: true });
+    await removeHalves(target);
     await mkdir(temporary, { recursive: true });
     try {
       await fill(temporary, target);

@@ -23,6 +23,7 @@ export function identity(filter: Pick<Filter, 'description' | 'version'>, upstre
     VERSION: JSON.stringify(codecs === '' ? filter.version : `${filter.version} (${codecs})`),
     FLAGS: `(${flags.join(' | ')})`,
     ...parameterTable(filter.description),
+    ...zarrTable(filter.description),
   };
   const lines = Object.entries(values).map(([key, value]) => `#define H5Z_FILTER_${key} ${value}`.trimEnd());
   return ['/* Written by ./farm from filter.json and package.json. */', ...lines, ''].join('\n');
@@ -52,6 +53,31 @@ function parameterTable({ name: filter, parameters, clientWords }: FilterDescrip
     PARAMETER_CONDITIONS: conditions.join(''),
     CLIENT_WORDS: String(clientWords ?? 0),
   };
+}
+
+/** Numcodecs' name of the codec and the members of its JSON, for nczarr.h; nothing where Zarr has no such codec. */
+function zarrTable({ name: filter, zarr, parameters }: FilterDescription): Record<string, string> {
+  if (zarr === undefined) return {};
+  const words: string[] = [];
+  const members = (zarr.members ?? []).map(({ name, parameter: said, as, value, word }) => {
+    if (said === undefined)
+      return `{${JSON.stringify(name)}, 0, ZARR_${fixedOrStored(filter, name, value, word)}, 0, 0}, `;
+    const parameter = parameters.find((candidate) => candidate.name === said);
+    if (parameter === undefined)
+      throw new FarmError(`${filter}: "zarr" says that ${name} is ${said}, which is no parameter. Correct it.`);
+    const own = as === 'number' ? Object.entries(parameter.values ?? {}) : [];
+    const kind = parameter.type !== 'enum' ? 'NUMBER' : as === 'number' ? 'CHOICE' : 'TEXT';
+    const first = words.length;
+    words.push(...own.map(([text, number]) => `{${enumWord(filter, text)}, ${number}}, `));
+    return `{${[name, said].map((text) => JSON.stringify(text)).join(', ')}, ZARR_${kind}, 0, ${first}, ${own.length}}, `;
+  });
+  return { ZARR_ID: JSON.stringify(zarr.id), ZARR_MEMBERS: members.join(''), ZARR_WORDS: words.join('') };
+}
+
+function fixedOrStored(filter: string, name: string, value: number | undefined, word: number | undefined): string {
+  if ((value === undefined) === (word === undefined))
+    throw new FarmError(`${filter}: "zarr" member ${name} needs one of parameter, value, word. Correct filter.json.`);
+  return value === undefined ? `STORED, ${word}` : `FIXED, ${value}`;
 }
 
 function row(

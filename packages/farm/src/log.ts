@@ -5,6 +5,9 @@ export class FarmError extends Error {
   override readonly name = 'FarmError';
 }
 
+/** What to do about a full disk; every step may be run again. */
+export const FULL_DISK = 'The disk is full: free some room and run the same command again.';
+
 const started = Date.now();
 const terminal = process.stderr.isTTY === true;
 

@@ -12,6 +12,7 @@ import type {
   WasmFile,
 } from '../../core/src/generated/schema.ts';
 import { buildDir, ROOT } from './paths.ts';
+import { upstreamFolder } from './sources.ts';
 
 /** The h5wasm versions that the side modules are tested in. */
 const H5WASM_RANGE = '>=0.8.0 <0.11.0';
@@ -99,11 +100,21 @@ export function makeManifest(filterDir: string): Manifest {
           },
         ]
       : [];
-  const gpu = (kind: 'cuda' | 'webgpu') => ({
-    mode: variants[kind]?.mode ?? ('none' as const),
-    reason:
-      variants[kind]?.reason ?? `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
-  });
+  const gpu = (kind: 'cuda' | 'webgpu') => {
+    const file = `gpu/${description.name}.${kind === 'cuda' ? 'ptx' : 'wgsl'}`;
+    const kernels =
+      variants[kind] !== undefined && existsSync(join(filterDir, file))
+        ? readFileSync(join(filterDir, file))
+        : undefined;
+    return {
+      mode: variants[kind]?.mode ?? ('none' as const),
+      reason:
+        variants[kind]?.reason ??
+        `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
+      // A GPU's name gets here when it has decoded the golden chunks, and no machine of ours has one.
+      ...(kernels === undefined ? {} : { file, size: kernels.length, sha256: hashOf(kernels), verifiedOn: [] }),
+    };
+  };
   return {
     manifestVersion: 1,
     package: { name, version },
@@ -123,7 +134,7 @@ export function makeManifest(filterDir: string): Manifest {
       cuda: gpu('cuda'),
       webgpu: gpu('webgpu'),
     },
-    upstreams: description.upstreams.map((upstream) => upstreamFacts(upstream)),
+    upstreams: description.upstreams.map((upstream) => upstreamFacts(filterDir, upstream)),
     licences: list(join(filterDir, 'LICENSES')).map((file) => `LICENSES/${file}`),
   };
 }
@@ -165,10 +176,10 @@ interface Upstream {
   readonly tree: string;
 }
 
-function upstreamFacts(upstream: FilterDescription['upstreams'][number]): Upstream {
+function upstreamFacts(filterDir: string, upstream: FilterDescription['upstreams'][number]): Upstream {
   const found =
     typeof upstream === 'string'
-      ? readJson<Upstream>(join(ROOT, 'upstreams', upstream, 'upstream.json'))
+      ? readJson<Upstream>(join(upstreamFolder(filterDir, upstream), 'upstream.json'))
       : (upstream as unknown as Upstream);
   return { name: found.name, version: found.version, licence: found.licence, tree: found.tree };
 }

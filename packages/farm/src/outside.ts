@@ -1,11 +1,13 @@
 // The commands of h5z-abi. What they do is what ./farm does for a filter of the repository, without Nx: there is one filter.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
 import { buildHarness, expandTargets, task } from './build.ts';
 import { runCommands } from './cli.ts';
 import type { Command } from './command.ts';
+import { command as doctor } from './commands/doctor.ts';
 import { command as fuzz } from './commands/fuzz.ts';
 import { command as tools } from './commands/tools.ts';
 import { command as verify } from './commands/verify.ts';
@@ -15,7 +17,7 @@ import { type Filter, readFilters } from './filters.ts';
 import { FarmError, say, step, table } from './log.ts';
 import { newPackage } from './new-filter/index.ts';
 import { contentProblems } from './package-check.ts';
-import { FILTER_FOLDER, OUT } from './paths.ts';
+import { FILTER_FOLDER, OUT, ROOT } from './paths.ts';
 import { upstreamsOf } from './sources.ts';
 import { filterRuntimes, finishFilter, notBuilt, npmPack, stageFolder, tarballName } from './stage.ts';
 import { filterPlans, hostPlatform, libraryName } from './targets.ts';
@@ -90,9 +92,10 @@ const build: Command = {
 
 const test: Command = {
   name: 'test',
-  summary: 'Hold the built filter to its golden chunks, cut, damaged and with too little room',
-  help: `The native library by packages/abi/harness, the WebAssembly modules in Node. npx h5z-abi fuzz goes further: chunks that
-nobody thought of, and every round trip of derive, encode and decode, under AddressSanitizer.`,
+  summary: 'Hold the built filter to its golden chunks, and to what h5z asks of every filter',
+  help: `The golden chunks, cut, damaged and with too little room: the native library by packages/abi/harness, the WebAssembly modules
+in Node. Then, where vitest is installed (npm install --save-dev vitest), the suite that h5z's own filters pass: all sizes and types,
+variants that agree, hostile input. npx h5z-abi fuzz goes further: chunks that nobody thought of, under AddressSanitizer.`,
   order: 3,
   async run() {
     const filter = await theFilter();
@@ -108,9 +111,34 @@ nobody thought of, and every round trip of derive, encode and decode, under Addr
     const lines = stdout.split('\n').filter((line) => line !== '' && !line.startsWith('digest '));
     process.stdout.write(`${lines.join('\n')}\n`);
     if (stderr !== '') say(stderr.trimEnd());
-    return status;
+    return status === 0 ? commonSuite(filter) : status;
   },
 };
+
+/**
+ * tests/conformance of the repository, in the filter's own build/, so that vitest and the packages of h5z are those that
+ * are installed for the filter. Returns its exit status, 0 where there is no vitest.
+ */
+async function commonSuite(filter: Filter): Promise<number> {
+  let vitest: string;
+  try {
+    vitest = createRequire(join(filter.dir, 'package.json')).resolve('vitest/package.json');
+  } catch {
+    say('the common suite was left out: it needs vitest. Run npm install --save-dev vitest, then this again.');
+    return 0;
+  }
+  const suite = join(filter.dir, 'build/suite/conformance.test.js');
+  mkdirSync(dirname(suite), { recursive: true });
+  copyFileSync(join(ROOT, 'tests/conformance/conformance.test.js'), suite);
+  const words = ['run', '--root', filter.dir, '--config', 'false', relative(filter.dir, suite)];
+  const options = {
+    env: { ...process.env, H5Z_FILTER_FOLDER: filter.dir },
+    cwd: filter.dir,
+    allowFailure: true,
+    show: true,
+  };
+  return (await run(process.execPath, [join(dirname(vitest), 'vitest.mjs'), ...words], options)).status;
+}
 
 const pack: Command = {
   name: 'pack',
@@ -139,5 +167,5 @@ const pack: Command = {
 };
 
 const about = 'Builds, tests and packs one HDF5 filter, in the folder that holds its filter.json.';
-const commands = [make, build, test, { ...verify, order: 4 }, { ...fuzz, order: 5 }, pack, tools];
+const commands = [make, build, test, { ...verify, order: 4 }, { ...fuzz, order: 5 }, pack, doctor, tools];
 await runCommands({ program: 'npx h5z-abi', about }, commands, process.argv.slice(2));

@@ -91,8 +91,11 @@ function checkManifest(
   if (manifest.filter.id !== description.id || manifest.filter.name !== description.name) {
     problems.push('manifest.json and filter.json name different filters');
   }
-  const { native, wasm, h5wasm } = manifest.variants;
-  const listed = [...native, ...wasm, ...h5wasm];
+  const { native, wasm, h5wasm, cuda, webgpu } = manifest.variants;
+  const kernels = [cuda, webgpu].flatMap(({ file, size, sha256 }) =>
+    file === undefined || size === undefined || sha256 === undefined ? [] : [{ file, size, sha256 }],
+  );
+  const listed = [...native, ...wasm, ...h5wasm, ...kernels];
   for (const { file, size, sha256 } of listed) {
     const content = files.get(file);
     if (content === undefined) problems.push(`manifest.json lists ${file}, which is not in the package`);
@@ -103,10 +106,14 @@ function checkManifest(
   }
   const known = new Set(listed.map(({ file }) => file));
   for (const name of files.keys()) {
-    if (/^(prebuilds|wasm)\//.test(name) && !known.has(name)) problems.push(`${name} is not in manifest.json`);
+    if (/^(prebuilds|wasm|gpu)\//.test(name) && !known.has(name)) problems.push(`${name} is not in manifest.json`);
   }
   for (const [variant, built] of Object.entries({ native, wasm, h5wasm })) {
     if (variant in description.variants && built.length === 0) problems.push(`no ${variant} variant was built`);
+  }
+  for (const [variant, { mode, file }] of Object.entries({ cuda, webgpu })) {
+    if (mode !== 'none' && file === undefined)
+      problems.push(`manifest.json has no kernels for ${variant}, mode ${mode}`);
   }
   for (const licence of manifest.licences) {
     if ((files.get(licence)?.length ?? 0) === 0) problems.push(`the licence text ${licence} is missing or empty`);

@@ -4,6 +4,7 @@
 // applied lies beside it.
 
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exists, installOnce, run, which } from './exec.ts';
@@ -280,6 +281,12 @@ export async function readUpstream(name: string, root = ROOT): Promise<Upstream>
   }
 }
 
+/** Where the filter in `filterDir` has the pin and CMakeLists.txt of an upstream: its own upstreams/ goes before the repository's. */
+export function upstreamFolder(filterDir: string, name: string, root = ROOT): string {
+  const own = join(filterDir, 'upstreams', name);
+  return existsSync(own) ? own : join(root, 'upstreams', name);
+}
+
 /** Names of all upstreams of the repository. */
 export async function listUpstreams(root = ROOT): Promise<string[]> {
   const entries = await readdir(join(root, 'upstreams'), { withFileTypes: true }).catch(() => []);
@@ -293,6 +300,8 @@ export async function listUpstreams(root = ROOT): Promise<string[]> {
 export const upstreamsOf = (filter: Filter, root = ROOT): Promise<Upstream[]> =>
   Promise.all(
     filter.description.upstreams.map(async (entry) =>
-      typeof entry === 'string' ? readUpstream(entry, root) : (entry as unknown as Upstream),
+      typeof entry === 'string'
+        ? readUpstream(entry, existsSync(join(filter.dir, 'upstreams', entry)) ? filter.dir : root)
+        : (entry as unknown as Upstream),
     ),
   );

@@ -15,8 +15,8 @@ export const PLATFORMS = [
   'win32-arm64',
 ] as const;
 export type Platform = (typeof PLATFORMS)[number];
-export type Target = Platform | 'wasm' | 'h5wasm' | 'pack';
-export type Toolchain = 'zig' | 'emscripten' | 'none';
+export type Target = Platform | 'wasm' | 'h5wasm' | 'ptx' | 'pack';
+export type Toolchain = 'zig' | 'emscripten' | 'ptx' | 'none';
 
 /** The platforms that every test run builds, beside the host: one of each system. */
 export const CROSS: readonly Platform[] = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'];
@@ -64,8 +64,15 @@ export interface TargetPlan {
 }
 
 const FARM = ['build', 'identity', 'targets', 'side-runtime'].map((name) => `packages/farm/src/${name}.ts`);
-const ABI = ['packages/abi/include/**/*', 'packages/abi/lib/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
-const toolchainInputs = (toolchain: Toolchain): string[] => [`toolchains/${toolchain}/**/*`, ...FARM];
+/** Not gpu.h beside it: a change of what kernels are written in rebuilds kernels alone. */
+const FILTER_H = 'packages/abi/include/h5z/filter.h';
+const ABI = [FILTER_H, 'packages/abi/lib/**/*', 'packages/abi/src/**/*', 'packages/abi/cmake/**/*'];
+const KERNEL_ABI = ['packages/abi/include/**/*', 'packages/abi/cmake/**/*'];
+const toolchainInputs = (toolchain: Toolchain): string[] => [
+  `toolchains/${toolchain}/**/*`,
+  ...(toolchain === 'ptx' ? ['toolchains/zig/requirements.txt'] : []),
+  ...FARM,
+];
 
 /** What can be built of one filter. */
 export function filterPlans(description: FilterDescription): TargetPlan[] {
@@ -74,12 +81,14 @@ export function filterPlans(description: FilterDescription): TargetPlan[] {
   const upstreams = description.upstreams
     .filter((upstream) => typeof upstream === 'string')
     .map((upstream) => `upstreams/${upstream}/**/*`);
-  const own = ['filter.json', 'package.json', 'CMakeLists.txt', 'src/**/*'].map((glob) => `${folder}/${glob}`);
+  const own = ['filter.json', 'package.json', 'CMakeLists.txt', 'src/**/*', 'upstreams/**/*'].map(
+    (glob) => `${folder}/${glob}`,
+  );
   const plan = (target: Target, toolchain: Toolchain, kinds: string[], outputs: string[]): TargetPlan => ({
     target,
     toolchain,
     kinds,
-    inputs: [...own, ...upstreams, ...ABI, ...toolchainInputs(toolchain)],
+    inputs: [...own, ...(toolchain === 'ptx' ? KERNEL_ABI : [...upstreams, ...ABI]), ...toolchainInputs(toolchain)],
     outputs,
     after: [],
     cache: true,
@@ -92,6 +101,7 @@ export function filterPlans(description: FilterDescription): TargetPlan[] {
   if (variants.wasm)
     plans.push(plan('wasm', 'emscripten', ['wasm', 'wasm-decode'], [`wasm/${name}.wasm`, `wasm/${name}.decode.wasm`]));
   if (variants.h5wasm) plans.push(plan('h5wasm', 'emscripten', ['h5wasm'], [`wasm/${name}.h5wasm.wasm`]));
+  if ((variants.cuda?.mode ?? 'none') !== 'none') plans.push(plan('ptx', 'ptx', ['ptx'], [`gpu/${name}.ptx`]));
   plans.push({
     target: 'pack',
     toolchain: 'none',
@@ -129,7 +139,7 @@ export function packagePlans(name: string, root: string): PackagePlan[] {
       `${folder}/c/**/*`,
       `${folder}/src/addon/**/*`,
       `${folder}/package.json`,
-      'packages/abi/include/**/*',
+      FILTER_H,
       'packages/abi/src/new.cpp',
       ...upstreams.map((upstream) => `upstreams/${upstream}/**/*`),
       ...toolchainInputs(toolchain),

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, installOnce, run, which, withLock } from './exec.ts';
-import { FarmError, step } from './log.ts';
+import { FarmError, say, step } from './log.ts';
 import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
 
 /** `3.10.2` against `3.9`: by number, field by field. */
@@ -431,14 +431,17 @@ export interface Emscripten {
   readonly bin: string;
 }
 
-/** emcc on PATH when its version is in range (emsdk, Homebrew, a container), or undefined. */
+/** emcc on PATH when its version is in range (emsdk, Homebrew, a container), or undefined, and why it is not used. */
 async function emscriptenOnPath(pin: EmscriptenPin): Promise<Emscripten | undefined> {
   const emcc = await which('emcc');
   if (emcc === undefined) return undefined;
   const version = await versionOf(emcc);
-  if (version === undefined || compareVersions(version, pin.minimum) < 0 || compareVersions(version, pin.below) >= 0)
-    return undefined;
-  return { version, bin: join(emcc, '..') };
+  if (version !== undefined && compareVersions(version, pin.minimum) >= 0 && compareVersions(version, pin.below) < 0)
+    return { version, bin: join(emcc, '..') };
+  say(
+    `${emcc} is ${version ?? 'of no known version'} and not used: the builds need >= ${pin.minimum} and < ${pin.below}`,
+  );
+  return undefined;
 }
 
 export const readEmscriptenPin = async (): Promise<EmscriptenPin> =>

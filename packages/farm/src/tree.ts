@@ -3,7 +3,7 @@
 
 import { cpSync, globSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { ROOT } from './paths.ts';
 
 /** `h5z.tree` of package.json. Paths and globs relative to the repository. */
@@ -12,6 +12,8 @@ export interface Tree {
   readonly files: readonly string[];
   /** TypeScript programs, bundled into one `.js` each beside what they share. */
   readonly programs: readonly string[];
+  /** Vitest suites, each bundled into one file of its own, since they are copied to where they run. */
+  readonly suites: readonly string[];
 }
 
 /** What stands in for modules of the repository: packages that are installed beside it, and a pack.ts for one filter. */
@@ -28,7 +30,7 @@ const substitutes: Plugin = {
 };
 
 /** Writes the tree into `target`, anew. */
-export async function writeTree({ files, programs }: Tree, target: string): Promise<void> {
+export async function writeTree({ files, programs, suites }: Tree, target: string): Promise<void> {
   rmSync(target, { recursive: true, force: true });
   for (const file of files.flatMap((pattern) =>
     pattern.includes('*') ? globSync(pattern, { cwd: ROOT }) : [pattern],
@@ -36,20 +38,20 @@ export async function writeTree({ files, programs }: Tree, target: string): Prom
     mkdirSync(dirname(join(target, file)), { recursive: true });
     cpSync(join(ROOT, file), join(target, file), { recursive: true });
   }
-  await build({
+  const common: BuildOptions = {
     absWorkingDir: ROOT,
-    entryPoints: [...programs],
     outbase: '.',
     outdir: target,
-    // Beside the programs: the modules find the tree's root from where they lie.
-    chunkNames: `${dirname(programs[0] ?? '')}/farm-[hash]`,
     bundle: true,
-    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node22',
     packages: 'external',
     plugins: [substitutes],
     logLevel: 'error',
-  });
+  };
+  // Chunks beside the programs: the modules find the tree's root from where they lie.
+  const chunkNames = `${dirname(programs[0] ?? '')}/farm-[hash]`;
+  await build({ ...common, entryPoints: [...programs], splitting: true, chunkNames });
+  await build({ ...common, entryPoints: [...suites] });
 }

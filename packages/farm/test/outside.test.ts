@@ -2,7 +2,7 @@
 // with the packages of an embedded registry and no other network; the tarball is then installed elsewhere and found by ID.
 
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { pack } from '../src/pack.ts';
 import { ROOT } from '../src/paths.ts';
 import { publishAll } from '../src/publish.ts';
 import type { RunningRegistry } from '../src/registry-server.ts';
-import { hostPlatform, libraryName } from '../src/targets.ts';
+import { hostPlatform, libraryName, PLATFORMS } from '../src/targets.ts';
 
 const NAME = 'my-filter';
 const scratch = mkdtempSync(join(tmpdir(), 'h5z-outside-'));
@@ -75,25 +75,32 @@ describe('a filter outside the repository', () => {
   test('is built in every variant, by the published farm', { timeout: 600_000 }, async () => {
     await good(folder, 'npm', 'install', '--ignore-scripts');
     expect(existsSync(join(folder, 'node_modules/@h5z/abi/dist/registry/schema/filter.schema.json'))).toBe(true);
-    await good(folder, 'npx', 'h5z-abi', 'build');
+    await good(folder, 'npx', 'h5z-abi', 'build', '--targets', 'all');
     for (const file of [
-      `prebuilds/${hostPlatform()}/${libraryName(NAME, hostPlatform())}`,
+      ...PLATFORMS.map((platform) => `prebuilds/${platform}/${libraryName(NAME, platform)}`),
       `wasm/${NAME}.wasm`,
       `wasm/${NAME}.decode.wasm`,
       `wasm/${NAME}.h5wasm.wasm`,
       'dist/index.d.ts',
     ])
       expect(existsSync(join(folder, file)), file).toBe(true);
-    const { variants } = json<{ variants: Record<'native' | 'wasm', { verified: string }[]> }>(
+    const { variants } = json<{ variants: Record<'native' | 'wasm', { platform?: string; verified: string }[]> }>(
       join(folder, 'manifest.json'),
     );
-    const levels = [...variants.native, ...variants.wasm].map(({ verified }) => verified);
-    expect(levels).toEqual(['executed', 'executed', 'executed']);
+    const here = variants.native.filter(({ platform }) => platform === hostPlatform());
+    expect([...here, ...variants.wasm].map(({ verified }) => verified)).toEqual(['executed', 'executed', 'executed']);
   });
 
   test('is tested, and a wrong digest fails the test', async () => {
     const tested = await good(folder, 'npm', 'test');
     expect(tested.stdout).toMatch(/\d+ passed, 0 failed/);
+    expect(tested.all).toContain('npm install --save-dev vitest');
+    // The registry of this test has no vitest: the repository's own.
+    symlinkSync(join(ROOT, 'node_modules/vitest'), join(folder, 'node_modules/vitest'));
+    const suite = await good(folder, 'npx', 'h5z-abi', 'test');
+    expect(suite.all).toMatch(/conformance\.test\.js/);
+    expect(suite.all).toMatch(/Tests .*\d+ passed/);
+    rmSync(join(folder, 'node_modules/vitest'));
     const file = join(folder, 'golden/index.json');
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace(/"sha256": "...../, '"sha256": "00000'));
@@ -138,6 +145,60 @@ console.log(JSON.stringify(answers));
     const { stdout } = await good(application, process.execPath, 'main.js');
     const expected = ['native', 'wasm'].map((variant) => ({ variant, name: NAME, same: true, smaller: true }));
     expect(JSON.parse(stdout)).toEqual(expected);
+  });
+
+  test('may have an upstream of its own, in C++ too, inline or beside filter.json', { timeout: 600_000 }, async () => {
+    const copy = join(work, 'with-upstream');
+    cpSync(folder, copy, { recursive: true, filter: (path) => !/(build|out|prebuilds|wasm|dist)$/.test(path) });
+    const own = join(copy, 'upstreams/elzet');
+    mkdirSync(own, { recursive: true });
+    // A tree that is in the cache, by another name: what is tested is where its pin and its CMakeLists.txt are looked for.
+    const pin = json<object>(join(ROOT, 'upstreams/lz4/upstream.json'));
+    writeFileSync(join(own, 'more.cpp'), 'extern "C" int more() { return []() { return 40; }(); }\n');
+    writeFileSync(
+      join(own, 'CMakeLists.txt'),
+      `add_library(h5z_upstream_elzet STATIC \${H5Z_SOURCE_elzet}/lz4.c more.cpp)
+target_include_directories(h5z_upstream_elzet PUBLIC \${H5Z_SOURCE_elzet})\n`,
+    );
+    const source = readFileSync(join(copy, 'src/filter.c'), 'utf8');
+    writeFileSync(
+      join(copy, 'src/filter.c'),
+      `#include <lz4.h>\nint more(void);\n${source}\nint my_filter_uses(void) { return LZ4_versionNumber() + more(); }\n`,
+    );
+    writeFileSync(join(copy, 'CMakeLists.txt'), `h5z_add_filter(${NAME} SOURCES src/filter.c UPSTREAM elzet)\n`);
+    const description = json<object>(join(copy, 'filter.json'));
+    const inline = { ...pin, name: 'elzet' };
+    for (const upstream of [inline, 'elzet']) {
+      if (upstream === 'elzet') writeFileSync(join(own, 'upstream.json'), JSON.stringify(inline));
+      writeFileSync(join(copy, 'filter.json'), JSON.stringify({ ...description, upstreams: [upstream] }, null, 2));
+      await good(copy, 'npx', 'h5z-abi', 'build', '--targets', `${hostPlatform()},wasm`);
+      const { upstreams, licences } = json<{ upstreams: { name: string }[]; licences: string[] }>(
+        join(copy, 'manifest.json'),
+      );
+      expect(upstreams.map(({ name }) => name)).toEqual(['elzet']);
+      expect(licences.filter((file) => file.startsWith('LICENSES/elzet-')).length).toBeGreaterThan(0);
+    }
+    rmSync(join(own, 'CMakeLists.txt'));
+    const lacking = await run(copy, 'npx', 'h5z-abi', 'build');
+    expect([lacking.status, lacking.all]).toEqual([
+      1,
+      expect.stringMatching(/upstreams\/elzet\/CMakeLists\.txt.*Write it/),
+    ]);
+    writeFileSync(join(copy, 'filter.json'), JSON.stringify({ ...description, upstreams: ['nowhere'] }, null, 2));
+    const unknown = await run(copy, 'npx', 'h5z-abi', 'build');
+    expect([unknown.status, unknown.all]).toEqual([
+      1,
+      expect.stringMatching(/filter\.json:\d+: there is no upstreams\/nowhere/),
+    ]);
+  });
+
+  test('the doctor lists what it needs, and nothing of the repository', async () => {
+    const { status, stdout } = await run(folder, 'npx', 'h5z-abi', 'doctor', '--json');
+    const tools = JSON.parse(stdout) as { tool: string; state: string; fix: string }[];
+    expect(status).toBe(tools.some(({ state }) => state === 'missing') ? 1 : 0);
+    expect(tools.find(({ tool }) => tool === 'zig')).toMatchObject({ state: 'ok', fix: '' });
+    expect(tools.map(({ tool }) => tool)).not.toContain('node_modules');
+    expect(tools.filter(({ fix }) => fix.includes('./farm'))).toEqual([]);
   });
 
   test('knows nothing of the repository', () => {

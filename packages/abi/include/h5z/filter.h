@@ -42,7 +42,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+#if __STDC_HOSTED__ /* a GPU has no libc: see gpu.h */
+#  include <string.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -143,6 +143,7 @@ export interface FilterDescription {
    * Stored cd_values that HDF5's set_local adds: facts about the dataset, not choices.
    */
   derived?: Derived[];
+  zarr?: Zarr;
   variants: Variants;
   /**
    * What the format can hold.
@@ -208,6 +209,39 @@ export interface Derived {
     [k: string]: number;
   };
   stored: Place;
+}
+/**
+ * The codec of Zarr version 2 (numcodecs) whose chunks are the same bytes: the native library then serves netCDF-C's NCZarr too.
+ */
+export interface Zarr {
+  /**
+   * Its name in numcodecs.
+   */
+  id: string;
+  /**
+   * Members of its JSON beside id; of parameter, value and word each has one.
+   */
+  members?: ({
+    [k: string]: unknown;
+  } & {
+    name: string;
+    /**
+     * A JavaScript identifier in camelCase.
+     */
+    parameter?: string;
+    /**
+     * An enum's number in place of its word.
+     */
+    as?: 'number';
+    /**
+     * Always this, and not looked at when read.
+     */
+    value?: number;
+    /**
+     * The stored word at this index: a fact about the variable, which must agree when read.
+     */
+    word?: number;
+  })[];
 }
 /**
  * The forms the filter is built in.
@@ -395,4 +429,14 @@ export interface SideModuleFile {
 export interface Gpu {
   mode: 'full' | 'partial' | 'none';
   reason: string;
+  /**
+   * The kernels, as text: PTX 6.0 for sm_70 and later, or WGSL.
+   */
+  file?: string;
+  size?: number;
+  sha256?: Sha256;
+  /**
+   * GPUs on which the file decoded the golden chunks. Empty: it ran nowhere but in its build for processors.
+   */
+  verifiedOn?: string[];
 }

@@ -235,7 +235,7 @@ function privateId(name: string): number {
 }
 
 /** What a package is built into, and what is installed in it. */
-const IGNORED = ['node_modules', 'build', 'out', 'prebuilds', 'wasm', 'dist', 'LICENSES', 'manifest.json'];
+const IGNORED = ['node_modules', 'build', 'out', 'prebuilds', 'wasm', 'gpu', 'dist', 'LICENSES', 'manifest.json'];
 
 /**
  * Makes ./<name>, the package of a filter outside the repository, and returns its path and ID. `id` defaults to one of the

@@ -1,0 +1,55 @@
+// Kernels as PTX: the text is what the README of toolchains/ptx says, the same wherever it was made, and nothing of the dialect's
+// header goes into any other build. For every filter whose filter.json says that it has kernels.
+
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { buildTarget } from '../src/build.ts';
+import { readFilters } from '../src/filters.ts';
+import { ROOT } from '../src/paths.ts';
+import { filterPlans } from '../src/targets.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'h5z-ptx-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const withKernels = (await readFilters()).filter(
+  ({ description }) => (description.variants.cuda?.mode ?? 'none') !== 'none',
+);
+
+test('there is a filter to look at', () => expect(withKernels.length).toBeGreaterThan(0));
+
+describe.each(withKernels)('$name', (filter) => {
+  const plans = filterPlans(filter.description);
+  const plan = plans.find(({ target }) => target === 'ptx');
+  if (plan === undefined) throw new Error(`${filter.name} has kernels and no target ptx`);
+
+  test('a text for every GPU since Volta, with its kernels', async () => {
+    // A copy elsewhere, so that a path in the text would be another one.
+    const folder = join(scratch, filter.name);
+    cpSync(filter.dir, folder, {
+      recursive: true,
+      filter: (path) => !/prebuilds|dist|wasm$|golden/.test(path.slice(filter.dir.length)),
+    });
+    const copy = { ...filter, dir: folder };
+    const text = readFileSync(join(await buildTarget(copy, plan), `${filter.name}.ptx`), 'utf8');
+    expect(text).toMatch(/^\.version 6\.0$/m);
+    expect(text).toMatch(/^\.target sm_70$/m);
+    expect(text).toMatch(/^\.address_size 64$/m);
+    const kernels = [...text.matchAll(/\.visible \.entry (\w+)\(/g)].map(([, name]) => name);
+    expect(kernels.length).toBeGreaterThan(0);
+    for (const kernel of kernels) expect(kernel).toMatch(new RegExp(`^h5z_${filter.name}_`));
+    // Nothing that a driver would have to link, and nothing that calls back.
+    expect(text).not.toMatch(/^\.extern|\bcall\b|printf|vprintf/m);
+    expect(text).not.toContain(ROOT);
+    expect(text).not.toContain(scratch);
+    const here = join(filter.dir, plan.outputs[0] as string);
+    expect(existsSync(here), `${here} is missing: run ./farm build`).toBe(true);
+    expect(readFileSync(here, 'utf8')).toBe(text);
+  });
+
+  test('gpu.h goes into the kernels and nothing else', () => {
+    const uses = plans.filter(({ inputs }) => inputs.some((glob) => /gpu\.h$|include\/\*\*/.test(glob)));
+    expect(uses.map(({ target }) => target)).toEqual(['ptx']);
+  });
+});
