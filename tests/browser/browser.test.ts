@@ -106,14 +106,16 @@ describe.each(all)('$package', (filter) => {
       expect(complaints).toEqual([]);
     });
 
-    test('a filter that is not imported is an error that names its package', async ({ skip }) => {
+    // What core does is the same for every filter: by the first builder with all of them, by the others with one.
+    const testMore = builder === Object.keys(builders)[0] || filter === all[0] ? test : () => {};
+    testMore('a filter that is not imported is an error that names its package', async ({ skip }) => {
       const { error, complaints } = await open(skip, 'missing');
       expect(error?.code).toBe('H5Z_MISSING_FILTER');
       expect(error?.message).toContain(one.otherPackage);
       expect(complaints).toEqual([]);
     });
 
-    test('the encoder comes only when it is asked for', async ({ skip }) => {
+    testMore('the encoder comes only when it is asked for', async ({ skip }) => {
       const { value, error, complaints, requests } = await open<Decoded & { again: string }>(skip, 'encode');
       expect(error).toBeUndefined();
       expect(value?.sha256).toBe(one.sha256);
@@ -128,7 +130,7 @@ describe.each(all)('$package', (filter) => {
     });
 
     // Import maps do not apply inside workers, so that without a bundler a worker cannot import packages by name.
-    const testInWorker = builder === 'none' ? () => {} : test;
+    const testInWorker = builder === 'none' ? () => {} : testMore;
     testInWorker('decodes in a worker', async ({ skip }) => {
       const { value, error, complaints } = await open<Decoded>(skip, 'worker');
       expect(error).toBeUndefined();

@@ -123,6 +123,16 @@ for (const filter of filters) {
     const encoders = names.filter((name) => name !== 'wasm-decode');
     const modes = modesOf(description);
 
+    /**
+     * The element types that a mode is tried with: all, but where a filter has hundreds of combinations they take turns, and
+     * every word and number still meets every type in some combination. The defaults meet them all.
+     */
+    function elementsFor(mode: Mode, encoder: (typeof encoders)[number]): readonly Element[] {
+      const turns = Math.ceil(modes.length / 100);
+      const turn = modes.indexOf(mode) + encoders.indexOf(encoder);
+      return turn === 0 ? ELEMENTS : ELEMENTS.filter((_, i) => (i + turn) % turns === 0);
+    }
+
     test('says who it is, in every variant', () => {
       for (const [name, found] of codecs) {
         expect([found.id, found.name, found.canEncode]).toEqual([
@@ -137,7 +147,7 @@ for (const filter of filters) {
     describe.each(encoders)('encoded by %s', (encoder) => {
       test.each(modes)('$label: every variant gives back what went in', (mode) => {
         let accepted = 0;
-        for (const element of ELEMENTS) {
+        for (const element of elementsFor(mode, encoder)) {
           for (const chunk of chunksFor(mode, element, encoder)) {
             for (const pattern of PATTERNS) {
               const data = chunkOf(pattern, product(chunk), element);

@@ -130,7 +130,8 @@ test('every filter that declares a side module has one, and a package to carry i
 
 describe.each(VERSIONS)('%s', (version) => {
   describe.each(packages.map((filter) => ({ name: filter.package.name, filter })))('$name', ({ filter }) => {
-    const modes = modesOf(filter);
+    // The side module is the same in all of them: the newest h5wasm has every mode of it, older ones show that they load it.
+    const modes = modesOf(filter).slice(0, version === VERSIONS.at(-1) ? undefined : 3);
 
     test('reads what hdf5plugin writes, in every mode', async ({ skip }) => {
       const reason = noPeer(filter);

@@ -15,6 +15,8 @@ const NAMES = {
   h5dump: 'H5Z_H5DUMP',
   /** Beside it ncgen and ncdump. */
   nccopy: 'H5Z_NCCOPY',
+  /** Where the run is a nightly one: ./farm test --nightly. */
+  bun: 'H5Z_BUN',
   /** clang with libFuzzer. */
   fuzzCompiler: 'H5Z_CC_FUZZ',
 } as const;

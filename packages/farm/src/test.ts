@@ -13,7 +13,7 @@ import { lint } from './lint.ts';
 import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
-import { ensureApt, ensureClang, ensureHsds, ensureNodes, ensurePythonPeers } from './tools.ts';
+import { ensureApt, ensureBun, ensureClang, ensureHsds, ensureNodes, ensurePythonPeers } from './tools.ts';
 import { builtPlatforms, verifyPlatform } from './verify.ts';
 
 export interface TestOptions {
@@ -21,6 +21,8 @@ export interface TestOptions {
   readonly only: readonly string[];
   readonly build: boolean;
   readonly fuzzSeconds: number;
+  /** With what takes a download that only a nightly run is worth. */
+  readonly nightly: boolean;
 }
 
 export interface TestResult {
@@ -32,9 +34,9 @@ export interface TestResult {
 }
 
 /** Tools that tests find through the environment (tests/support/env.ts). What cannot be had is left out: tests skip loudly. */
-async function testEnvironment(): Promise<Record<string, string>> {
+async function testEnvironment(nightly: boolean): Promise<Record<string, string>> {
   const environment: Record<string, string> = {};
-  const wanted: [string, () => Promise<string | undefined>][] = [
+  const wanted: (readonly [string, () => Promise<string | undefined>])[] = [
     ['H5Z_PYTHON', ensurePythonPeers],
     ['H5Z_HSDS_PYTHON', ensureHsds],
     ['H5Z_H5DUMP', () => ensureApt(['hdf5-tools']).then(() => which('h5dump'))],
@@ -44,6 +46,7 @@ async function testEnvironment(): Promise<Record<string, string>> {
     ['H5Z_CC_FUZZ', ensureClang],
     ['H5Z_NODES', () => ensureNodes().then((nodes) => Object.values(nodes).join(delimiter))],
     ['H5Z_BINUTILS', () => ensureApt(['binutils']).then(() => which('nm'))],
+    ...(nightly ? ([['H5Z_BUN', ensureBun]] as const) : []),
   ];
   for (const [name, get] of wanted) {
     try {
@@ -125,9 +128,12 @@ export async function test(options: TestOptions): Promise<TestResult> {
     result.skips.push({ name, reason });
   };
 
-  const environment = await step('tools for the tests', testEnvironment);
+  // Tools are waited for on the network and on disks, compilers on processors: side by side.
+  const [environment] = await Promise.all([
+    step('tools for the tests', () => testEnvironment(options.nightly)),
+    options.build ? buildAll({ targets: ['cross'] }) : undefined,
+  ]);
   if (options.build) {
-    await buildAll({ targets: ['cross'] });
     await step('running what was built for other platforms', () => verifyAll(count, skip));
     await step('packing', () => pack());
   }

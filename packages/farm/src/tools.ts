@@ -345,6 +345,24 @@ export async function ensureNodes(): Promise<Record<string, string>> {
   return programs;
 }
 
+/** Bun, for ./farm test --nightly: the one that npm packages bring, as pinned beside the Nodes. */
+export async function ensureBun(): Promise<string> {
+  const { bun } = JSON.parse(await readFile(join(ROOT, 'toolchains/node/pin.json'), 'utf8')) as { bun: string };
+  const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
+  const name = `@oven/bun-${process.platform === 'win32' ? 'windows' : process.platform}-${architecture}`;
+  const folder = join(TOOLCHAINS, `bun-${bun}`);
+  if (!(await exists(folder))) {
+    needsNetwork(`Bun ${bun}`);
+    await step(`getting Bun ${bun}`, () =>
+      installOnce(folder, async (temporary) => {
+        const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+        await run('npm', ['install', '--prefix', temporary, ...options, `${name}@${bun}`]);
+      }),
+    );
+  }
+  return join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun');
+}
+
 // ---------------------------------------------------------------------------------------------------- zig, CMake, Ninja
 
 export interface Zig {
@@ -492,6 +510,8 @@ async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: s
       .replace('os.path.realpath(__file__)', `'${target}/x'`),
   );
   await mkdir(join(temporary, 'bin'));
+  // The interpreter itself: what pyenv and its kin put on PATH costs every compilation a third more.
+  const python = (await run('python3', ['-c', 'import sys; print(sys.executable)'])).stdout.trim();
   for (const tool of [
     'emcc',
     'em++',
@@ -506,7 +526,12 @@ async function unpackEmscripten(pin: EmscriptenPin, temporary: string, target: s
   ])
     await script(
       join(temporary, 'bin', tool),
-      `here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)\nexport EM_CONFIG="$here/../config.py" EM_NODE_JS="\${EM_NODE_JS:-${process.execPath}}"\nexec python3 "$here/../usr/share/emscripten/${tool}.py" "$@"`,
+      [
+        'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)',
+        `export EM_CONFIG="$here/../config.py" EM_NODE_JS="\${EM_NODE_JS:-${process.execPath}}"`,
+        `python="${python}"; [ -x "$python" ] || python=python3`,
+        `exec "$python" -E -s "$here/../usr/share/emscripten/${tool}.py" "$@"`,
+      ].join('\n'),
     );
   for (const tool of ['llvm-nm', 'llvm-objdump', 'llvm-readobj'])
     await symlink(`../${llvm}/bin/${tool}`, join(temporary, 'bin', tool));

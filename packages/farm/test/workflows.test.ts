@@ -125,7 +125,8 @@ describe('the steps run here', () => {
     const here = run
       .replace(/--seconds \d+/, '--seconds 1')
       .replace(/^\.\/farm (build|verify)(?= --|$)/, '$& "$FILTER"')
-      .replace('--targets all', '--targets host');
+      .replace('--targets all', '--targets host')
+      .replace(/^\.\/farm test /, '$&--no-build ');
     const answer = await bash(here, { ...values, GITHUB_OUTPUT: output });
     expect(answer.status, answer.all.slice(-4000)).toBe(0);
     if (command !== 'matrix') return;

@@ -10,10 +10,11 @@ export const command: Command = {
   options: {
     json: { type: 'boolean', doc: 'print the result as JSON instead of lines' },
     'no-build': { type: 'boolean', doc: 'test what is built already' },
+    nightly: { type: 'boolean', doc: 'also what only a nightly run is worth: packages under Bun' },
     'fuzz-seconds': {
       type: 'string',
       value: 'N',
-      doc: 'time for each filter under the fuzzer; default 10, 0 leaves it out',
+      doc: 'time for each filter under the fuzzer; default 5, 0 leaves it out',
     },
   },
   help: `Examples:
@@ -22,10 +23,15 @@ export const command: Command = {
 The last line is "N passed, N failed, N skipped". A skipped check names its reason; it is never counted as passed.`,
   order: 12,
   async run(args) {
-    const text = args.text('fuzz-seconds') ?? '10';
+    const text = args.text('fuzz-seconds') ?? '5';
     if (!/^\d+$/.test(text)) throw new FarmError(`--fuzz-seconds takes a whole number, not "${text}".`);
     const { test } = await import('../test.ts');
-    const result = await test({ only: args.positionals, build: !args.flag('no-build'), fuzzSeconds: Number(text) });
+    const result = await test({
+      only: args.positionals,
+      build: !args.flag('no-build'),
+      fuzzSeconds: Number(text),
+      nightly: args.flag('nightly'),
+    });
     const line = `${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`;
     process.stdout.write(args.flag('json') ? `${JSON.stringify(result, null, 2)}\n` : `${line}\n`);
     return result.failed === 0 ? 0 : 1;
