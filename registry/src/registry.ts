@@ -40,6 +40,8 @@ export interface Resolved {
   readonly sha256: string;
   readonly abi: number;
   readonly encode: boolean;
+  /** What the filter can be told, and where that lies in its cd_values, as filter.json has it. */
+  readonly parameters: FilterPackage['description']['parameters'];
 }
 
 /** An entry for a filter that the catalogue does not know: a private ID, and the package that has it. */
@@ -75,7 +77,10 @@ export interface Registry {
    * optional is missed only by the chunks that it was applied to, as their filter masks say.
    */
   pipeline(stages: readonly PipelineStage[], options?: LoadOptions): Promise<Pipeline>;
-  /** Where a variant lies, with its hash and ABI, without loading it. Throws H5Z_NO_PLATFORM when it does not exist. */
+  /**
+   * Where a variant lies, with its hash, ABI and parameters, without loading it. `hsds` is the native library of the
+   * server's platform, which `@h5z/hsds` puts into its environment. Throws H5Z_NO_PLATFORM when it does not exist.
+   */
   resolve(idOrName: number | string, options: ResolveOptions): Resolved;
 }
 
@@ -161,6 +166,7 @@ class PackageRegistry implements Registry {
       package: filter.package.name,
       version: filter.package.version,
       abi,
+      parameters: filter.description.parameters ?? [],
     };
     const facts = ({
       file,

@@ -170,11 +170,17 @@ describe('resolve', () => {
       size: 1,
       sha256: '0'.repeat(64),
       encode: true,
+      parameters: one.description.parameters ?? [],
     });
+    expect(registry.resolve('one', { target: 'hsds', platform: 'linux-arm64' })).toEqual(
+      registry.resolve(40001, { target: 'linux-arm64' }),
+    );
     expect(registry.resolve('one', { target: 'wasm-decode' }).file).toBe('wasm/one.decode.wasm');
   });
 
   test('says what there is when the variant does not exist', () => {
+    expect(() => registry.resolve(40001, { target: 'hsds', platform: 'win32-x64' })).toThrow(coded('H5Z_NO_PLATFORM'));
+    expect(() => registry.resolve(32013, { target: 'hsds' })).toThrow(/32013.*npm i @h5z\/zfp/);
     for (const target of ['win32-x64', 'wasm', 'h5wasm'] as const) {
       expect(() => registry.resolve('one', { target })).toThrow(coded('H5Z_NO_PLATFORM'));
     }

@@ -20,4 +20,4 @@ export { Comparison, type Quality } from './quality.js';
 export { stagesOf, wordsOf } from './repack.js';
 export type { Failure } from './terminal.js';
 export { type Goal, goalOf, type Tuned, type TuneOptions, type TuneReport, tune } from './tune.js';
-export { type WhichAnswer, which, whichAll } from './which.js';
+export { type Located, type LocateOptions, locate, locateAll, type WhichAnswer, which, whichAll } from './which.js';

@@ -4,19 +4,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { repack } from '@h5z/chunks';
-import { H5zError, parameterString } from '@h5z/core';
-import { installed } from '@h5z/registry';
+import { describeRange, H5zError, type Platform, parameterString } from '@h5z/core';
+import { installed, type Target } from '@h5z/registry';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { bench, benchInWords, DEFAULT_BUDGET, DEFAULT_SAMPLE } from './bench.js';
 import { decodeChunk, readInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
+import { addHsdsCommands } from './hsds.js';
 import { type Inspection, inspectFile } from './inspect.js';
 import { plotSvg } from './plot.js';
 import { exportLine, pluginPath } from './plugin-path.js';
 import { progressInWords, reportInWords, stagesOf } from './repack.js';
 import { bytesInWords, complain, failureOf, Progress, print, printJson, table } from './terminal.js';
 import { goalOf, TUNE_SAMPLE, TUNE_STORAGE, tune, tuneInWords } from './tune.js';
-import { type WhichAnswer, which, whichAll } from './which.js';
+import { type Located, locate, locateAll, type WhichAnswer, which, whichAll } from './which.js';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -42,6 +43,7 @@ Examples:
   h5z bench scan.h5 --svg plot.svg        every installed filter on your data: ratio, speed, errors
   h5z tune scan.h5 --for ratio            the pipeline and chunk shape that suit it, and the line to use
   eval "$(h5z plugin-path --shell)"       h5py, h5dump, netCDF and others use the installed filters
+  h5z hsds install --python ENV/bin/python    an HSDS server reads and writes them
 
 Filters are npm packages: npm i @h5z/zstd makes zstd available to h5z in that folder.`,
   );
@@ -50,10 +52,28 @@ program
   .command('which')
   .argument('[filter]', 'filter ID or canonical name; all filters when left out')
   .description('Tell what a filter is, who ships it, and what of it is installed here.')
+  .option('--target <name>', 'the file that this target loads: native, wasm, wasm-decode, h5wasm, hsds, or a platform')
+  .option('--platform <name>', "for the targets native and hsds: another machine's, such as linux-arm64")
   .option('--json', 'print JSON')
-  .addHelpText('after', '\nExamples:\n  h5z which 32015\n  h5z which bitshuffle --json\n  h5z which')
-  .action(async (filter: string | undefined, options: { json?: boolean }) => {
+  .addHelpText(
+    'after',
+    `
+Examples:
+  h5z which 32015
+  h5z which bitshuffle --json
+  h5z which
+  h5z which 32008 --target hsds --platform linux-x64      library, ABI, hash and parameters for a server`,
+  )
+  .action(async (filter: string | undefined, options: WhichFlags) => {
     const registry = await installed();
+    if (options.target !== undefined) {
+      // Names that are no target are platforms, of which the resolver knows which there are.
+      const target = { target: options.target as Target, platform: options.platform as Platform | undefined };
+      const found = filter === undefined ? locateAll(registry, target) : locate(filter, registry, target);
+      if (options.json) printJson(found);
+      else print([found].flat().map(locatedInWords).join('\n\n'));
+      return;
+    }
     const answers = filter === undefined ? whichAll(registry) : [which(filter, registry)];
     if (options.json) printJson(filter === undefined ? answers : answers[0]);
     else print(filter === undefined ? listOfFilters(answers) : answers.map(whichInWords).join('\n'));
@@ -435,6 +455,8 @@ Examples:
     print(options.shell ? exportLine(answer.path) : answer.path);
   });
 
+addHsdsCommands(program);
+
 interface DecodeFlags {
   readonly size?: number;
   readonly mask: number;
@@ -495,6 +517,26 @@ function listOfFilters(answers: readonly WhichAnswer[]): string {
     title,
   ]);
   return table([['ID', 'NAME', 'STATUS', 'WHAT'], ...rows]);
+}
+
+interface WhichFlags {
+  readonly target?: string;
+  readonly platform?: string;
+  readonly json?: boolean;
+}
+
+function locatedInWords({ id, name, path, platform, package: npmName, version, abi, size, ...rest }: Located): string {
+  const parameters = rest.parameters.map((parameter) => `${parameter.name} (${describeRange(parameter)})`).join(', ');
+  return table([
+    [`${id}`, `${name}, ${npmName} ${version}`],
+    [rest.variant, path],
+    ...(platform === undefined ? [] : [['platform', platform]]),
+    ['abi', String(abi)],
+    ['sha256', rest.sha256],
+    ['size', bytesInWords(size)],
+    ['can', rest.encode ? 'decode and encode' : 'decode'],
+    ['parameters', parameters || 'none'],
+  ]);
 }
 
 function whichInWords(answer: WhichAnswer): string {

@@ -1,8 +1,9 @@
 // What is known of a filter ID or name, and what of it is installed here.
 
+import { fileURLToPath } from 'node:url';
 import { HOST_FILTERS } from '@h5z/chunks';
-import { describeRange, type FilterPackage, H5zError } from '@h5z/core';
-import { type CatalogueEntry, catalogue, type Registry } from '@h5z/registry';
+import { describeRange, type FilterPackage, H5zError, isH5zError } from '@h5z/core';
+import { type CatalogueEntry, catalogue, type Registry, type Resolved, type ResolveOptions } from '@h5z/registry';
 
 export interface WhichAnswer {
   readonly id: number;
@@ -39,14 +40,43 @@ export interface WhichAnswer {
 
 /** The answer for one ID or canonical name. Throws H5Z_UNKNOWN_FILTER. */
 export function which(idOrName: string, registry: Registry): WhichAnswer {
+  return answerFor(entryOf(idOrName, registry), registry);
+}
+
+function entryOf(idOrName: string, registry: Registry): CatalogueEntry {
   const key = /^\d+$/.test(idOrName) ? Number(idOrName) : idOrName;
   const entry = registry.lookup(key) ?? entryIgnoringCase(idOrName);
-  if (!entry) {
-    throw new H5zError('H5Z_UNKNOWN_FILTER', `no filter ${idOrName} is registered or installed`, {
-      remedy: 'see all of them with `h5z which`',
-    });
-  }
-  return answerFor(entry, registry);
+  if (entry) return entry;
+  throw new H5zError('H5Z_UNKNOWN_FILTER', `no filter ${idOrName} is registered or installed`, {
+    remedy: 'see all of them with `h5z which`',
+  });
+}
+
+/** What a target loads: the resolver's answer, and the file's path on this machine. */
+export type Located = Resolved & { readonly path: string };
+
+export interface LocateOptions {
+  readonly target: ResolveOptions['target'];
+  readonly platform?: ResolveOptions['platform'] | undefined;
+}
+
+/** Where the variant of one installed filter lies that `target` loads. Loads nothing. Throws what `resolve` throws. */
+export function locate(idOrName: string, registry: Registry, { target, platform }: LocateOptions): Located {
+  const { id } = entryOf(idOrName, registry);
+  const found = registry.resolve(id, platform === undefined ? { target } : { target, platform });
+  return { ...found, path: found.url?.protocol === 'file:' ? fileURLToPath(found.url) : found.file };
+}
+
+/** The same for every installed filter that has something for the target. */
+export function locateAll(registry: Registry, options: LocateOptions): Located[] {
+  return registry.packages.flatMap(({ canonicalName }) => {
+    try {
+      return [locate(canonicalName, registry, options)];
+    } catch (error) {
+      if (isH5zError(error) && error.code === 'H5Z_NO_PLATFORM') return [];
+      throw error;
+    }
+  });
 }
 
 /** Every filter of the catalogue and every installed one. */

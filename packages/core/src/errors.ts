@@ -95,6 +95,14 @@ export const HOST_ERRORS = {
     text: 'a file or an object in it cannot be opened',
     remedy: 'check the path',
   },
+  H5Z_PYTHON: {
+    text: 'there is no Python environment that can take the package',
+    remedy: 'name the Python of the environment that HSDS runs in',
+  },
+  H5Z_HSDS_VERSION: {
+    text: 'HSDS is absent, of a version that is not supported, or edited',
+    remedy: 'install a supported version',
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type FilterErrorCode = keyof typeof FILTER_ERRORS;
