@@ -115,7 +115,7 @@ describe('h5z', () => {
   test('teaches itself with --help, for every command', async () => {
     const { status, stdout } = await h5z(all, '--help');
     expect(status).toBe(0);
-    for (const command of ['which', 'inspect', 'digest', 'decode', 'repack', 'bench', 'tune', 'plugin-path']) {
+    for (const command of ['which', 'inspect', 'digest', 'decode', 'repack', 'bench', 'tune', 'plugin-path', 'hsds']) {
       expect(stdout).toContain(command);
       const help = await h5z(all, command, '--help');
       expect(help.status).toBe(0);

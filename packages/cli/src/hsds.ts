@@ -199,9 +199,11 @@ const filtersOf = (answer: Readonly<Record<string, unknown>> | undefined): reado
 /** Ours and the Python package's, in words. */
 function problemsOf(report: StatusReport): string[] {
   const { problem } = report.python ?? {};
+  const hsds = report.python?.hsds as { version?: unknown; problem?: unknown } | undefined;
   return [
     ...report.problems,
     ...(typeof problem === 'string' ? [problem] : []),
+    ...(hsds?.version && typeof hsds.problem === 'string' ? [hsds.problem] : []),
     ...filtersOf(report.python).flatMap(({ name, problem }) => (problem ? [`${name}: ${problem}`] : [])),
   ];
 }
@@ -213,7 +215,7 @@ function statusInWords(report: StatusReport): string {
   for (const name of ['hsds', 'h5pyd'] as const) {
     const said = python?.[name] as { version?: unknown; ok?: unknown; problem?: unknown } | undefined;
     const there = environment?.[name]?.version;
-    const note = said?.ok === true ? ', supported' : said?.problem ? `: ${textOf(said.problem)}` : '';
+    const note = said?.ok === true ? ', supported' : said === undefined ? '' : ', not supported';
     if (environment) rows.push([name, `${there ?? 'not installed'}${there === undefined ? '' : note}`]);
   }
   rows.push(['h5z-hsds', installed ? `${version} for ${platform}` : 'not installed']);

@@ -130,7 +130,8 @@ export function stageFolder(
     }
     cpSync(from, join(target, entry), {
       recursive: true,
-      filter: (path) => !/\.tsbuildinfo$|[/\\]node_modules$|[/\\]\.[^/\\]*$/.test(path.slice(folder.length)),
+      filter: (path) =>
+        !/\.tsbuildinfo$|[/\\](node_modules|__pycache__)$|[/\\]\.[^/\\]*$/.test(path.slice(folder.length)),
     });
   }
   if (SUPPLIED.has('LICENSE') && !existsSync(join(target, 'LICENSE')))
