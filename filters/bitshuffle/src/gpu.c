@@ -1,0 +1,170 @@
+/* The bitshuffle filter on a GPU: without compression in both directions, and decoding of LZ4. Layout and rules are filter.c's;
+ * the dialect is h5z/gpu.h's.
+ *
+ * Without compression the blocks are known, and every lane takes eight elements' byte k at a time. With LZ4 a group decodes a
+ * block into its shared memory and transposes the bits from there. Blocks of more than 8 KiB, which only files of
+ * an explicit block size or of large elements have, go through scratch beyond H5Z_GPU_SCRATCH's, laid out as dst is: where
+ * the caller gave none, they are H5Z_E_MEMORY. Zstandard is H5Z_E_UNSUPPORTED: its entropy coding is the CPU's.
+ */
+#include <h5z/gpu/blocks.h>
+
+#define H5Z_LZ4_DECODE lz4_in_shared
+#define H5Z_LZ4_MEMORY H5Z_LOCAL
+#include <h5z/gpu/lz4.h>
+#define H5Z_LZ4_DECODE lz4_in_scratch
+#define H5Z_LZ4_MEMORY H5Z_GLOBAL
+#include <h5z/gpu/lz4.h>
+
+enum { CODEC_NONE = 0, CODEC_LZ4 = 2, CODEC_ZSTD = 3, SHARED_BLOCK = 8192 };
+
+H5Z_DEVICE uint64_t automatic_block(uint64_t elem) {
+  const uint64_t block = 8192 / elem / 8 * 8;
+  return block < 128 ? 128 : block;
+}
+
+typedef struct settings {
+  uint64_t elem, block; /* bytes; elements */
+  uint32_t codec;
+} settings;
+
+H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
+  if (b->ncd < 3 || b->cd[2] == 0) return H5Z_E_PARAM;
+  s->elem = b->cd[2];
+  s->block = b->ncd > 3 && b->cd[3] > 0 ? b->cd[3] : automatic_block(s->elem);
+  s->codec = b->ncd > 4 ? b->cd[4] : CODEC_NONE;
+  if (s->block % 8 != 0) return H5Z_E_PARAM;
+  if (s->codec == CODEC_ZSTD) return H5Z_E_UNSUPPORTED;
+  return s->codec == CODEC_NONE || s->codec == CODEC_LZ4 ? 0 : H5Z_E_PARAM;
+}
+
+/* The bits of eight bytes, transposed. */
+H5Z_DEVICE uint64_t transposed(uint64_t x) {
+  uint64_t t = (x ^ x >> 7) & 0x00AA00AA00AA00AAu;
+  x ^= t ^ t << 7;
+  t = (x ^ x >> 14) & 0x0000CCCC0000CCCCu;
+  x ^= t ^ t << 14;
+  t = (x ^ x >> 28) & 0x00000000F0F0F0F0u;
+  return x ^ t ^ t << 28;
+}
+
+/* An item of a block of n elements: one byte of eight neighbouring ones, from eight rows of n / 8 bytes. */
+#define ROWS_TO_BITS(in, out, n, elem, item)                                                             \
+  do {                                                                                                   \
+    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
+    uint64_t bits_ = 0;                                                                                  \
+    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(byte_ * 8 + i_) * row_ + at_] << 8 * i_; \
+    bits_ = transposed(bits_);                                                                           \
+    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(at_ * 8 + i_) * (elem) + byte_] = (uint8_t)(bits_ >> 8 * i_); \
+  } while (0)
+
+#define BITS_TO_ROWS(in, out, n, elem, item)                                                             \
+  do {                                                                                                   \
+    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
+    uint64_t bits_ = 0;                                                                                  \
+    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(at_ * 8 + i_) * (elem) + byte_] << 8 * i_; \
+    bits_ = transposed(bits_);                                                                           \
+    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(byte_ * 8 + i_) * row_ + at_] = (uint8_t)(bits_ >> 8 * i_); \
+  } while (0)
+
+/* Chunks without compression, both directions. An item is a byte of eight neighbouring elements, across all blocks. */
+H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows) {
+  const uint64_t n = p->size / s->elem, whole = n / s->block * s->block, items = n / 8 * s->elem;
+  const uint64_t last = (n - whole) / 8 * 8, block_items = s->block / 8 * s->elem;
+  for (uint64_t i = p->lane; i < items; i += p->lanes) {
+    const uint64_t block = i / block_items, at = block * s->block * s->elem;
+    const uint64_t elements = block * s->block < whole ? s->block : last;
+    if (to_rows) BITS_TO_ROWS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
+    else ROWS_TO_BITS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
+  }
+  for (uint64_t i = items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
+}
+
+/* What a chunk with LZ4 says of itself; `s->block` becomes the header's. */
+H5Z_DEVICE int32_t blocks_of(const h5z_gpu_batch *b, const h5z_gpu_part *p, settings *s, h5z_gpu_blocks *blocks) {
+  if (p->size < H5Z_GPU_HEADER) return H5Z_E_CORRUPT;
+  blocks->size = h5z_gpu_u64be(p->in);
+  if (blocks->size / 255 > p->size || blocks->size % s->elem != 0) return H5Z_E_CORRUPT;
+  if (blocks->size > p->room) return H5Z_E_OUTPUT;
+  s->block = h5z_gpu_u32be(p->in + 8) / s->elem;
+  if (s->block == 0) s->block = automatic_block(s->elem);
+  if (s->block % 8 != 0) return H5Z_E_CORRUPT;
+  const uint64_t n = blocks->size / s->elem, last = n % s->block / 8 * 8;
+  blocks->block = s->block * s->elem;
+  blocks->count = n / s->block + (last > 0);
+  blocks->last = last > 0 ? last * s->elem : blocks->block;
+  blocks->tail = n % 8 * s->elem;
+  blocks->run = blocks->count > 0 ? (blocks->count - 1) / b->groups + 1 : 1;
+  const uint64_t largest = blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
+  if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_CORRUPT;
+  const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
+  return largest > SHARED_BLOCK && b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
+}
+
+H5Z_KERNEL void h5z_bitshuffle_decode_0(h5z_gpu_batch b) {
+  h5z_gpu_part p;
+  settings s;
+  h5z_gpu_blocks blocks;
+  if (!h5z_gpu_begin(&b, &p)) return;
+  int32_t status = parse(&b, &s);
+  if (status == 0 && s.codec == CODEC_NONE) {
+    status = p.size % s.elem != 0 ? H5Z_E_CORRUPT : p.size > p.room ? H5Z_E_OUTPUT : 0;
+    h5z_gpu_answer(&b, &p, p.size, status);
+    if (status == 0) transpose(&p, &s, 0);
+    return;
+  }
+  if (status == 0) status = blocks_of(&b, &p, &s, &blocks);
+  if (status == 0) {
+    h5z_gpu_index(&b, &p, &blocks);
+  } else {
+    h5z_gpu_no_blocks(&b, &p);
+    h5z_gpu_answer(&b, &p, 0, status);
+  }
+}
+
+H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
+  H5Z_SHARED(uint8_t, rows, SHARED_BLOCK);
+  h5z_gpu_part p;
+  settings s;
+  h5z_gpu_blocks blocks;
+  if (!h5z_gpu_begin(&b, &p) || parse(&b, &s) != 0 || s.codec == CODEC_NONE) return;
+  if (blocks_of(&b, &p, &s, &blocks) != 0) return;
+  H5Z_GLOBAL const uint64_t *index = h5z_gpu_scratch(&b, &p);
+  const uint64_t end = index[b.groups];
+  if (end == H5Z_GPU_NO_BLOCKS) return;
+  for (uint64_t i = p.lane; i < blocks.tail; i += p.lanes) p.out[blocks.size - blocks.tail + i] = p.in[end + i];
+  uint64_t offset = index[p.part];
+  if (offset == H5Z_GPU_NO_BLOCKS) return;
+
+  H5Z_GLOBAL uint8_t *large =
+      b.scratch + ((uint64_t)b.groups + 1) * b.nchunks * H5Z_GPU_SCRATCH + b.chunks[p.which].dst;
+  const uint64_t first = p.part * blocks.run;
+  for (uint64_t i = first; i < first + blocks.run && i < blocks.count; i++) {
+    const uint32_t want = (uint32_t)(i + 1 == blocks.count ? blocks.last : blocks.block);
+    const uint64_t at = i * blocks.block, n = want / s.elem, items = n / 8 * s.elem;
+    uint32_t length = 0;
+    H5Z_GLOBAL const uint8_t *block = h5z_gpu_block(&p, &offset, &length);
+    int good = block != NULL && length <= INT32_MAX;
+    if (want <= SHARED_BLOCK) {
+      good = good && lz4_in_shared(block, length, rows, want);
+      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) ROWS_TO_BITS(rows, p.out + at, n, s.elem, k);
+    } else {
+      good = good && lz4_in_scratch(block, length, large + at, want);
+      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) ROWS_TO_BITS(large + at, p.out + at, n, s.elem, k);
+    }
+    if (!good) {
+      h5z_gpu_fail(&b, &p, H5Z_E_CORRUPT);
+      return;
+    }
+  }
+}
+
+H5Z_KERNEL void h5z_bitshuffle_encode(h5z_gpu_batch b) {
+  h5z_gpu_part p;
+  settings s;
+  if (!h5z_gpu_begin(&b, &p)) return;
+  int32_t status = parse(&b, &s);
+  if (status == 0) status = s.codec != CODEC_NONE ? H5Z_E_UNSUPPORTED : 0;
+  if (status == 0) status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : 0;
+  h5z_gpu_answer(&b, &p, p.size, status);
+  if (status == 0) transpose(&p, &s, 1);
+}

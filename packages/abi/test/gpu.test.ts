@@ -1,0 +1,272 @@
+// The kernels of every filter that has some, compiled for this processor with AddressSanitizer and UBSan: on the golden chunks
+// of other software, on the same chunks damaged, and on tables of chunks that lie. What they answer is held to the filter's own
+// code: the same bytes, or the same error.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Codec, FILTER_ERRORS, isH5zError, loadWasm } from '../../core/dist/index.js';
+import { type KernelAnswer, kernels, type Launch, noKernels } from './gpu.ts';
+
+interface Chunk {
+  readonly name: string;
+  readonly file: string;
+  readonly cdValues: number[];
+  readonly size: number;
+}
+interface Golden {
+  readonly id: number;
+  readonly cases: readonly (Chunk & { readonly sha256: string })[];
+  readonly bad: readonly (Chunk & { readonly error: keyof typeof FILTER_ERRORS })[];
+}
+interface Description {
+  readonly id: number;
+  readonly variants: { readonly cuda?: { readonly mode: 'full' | 'partial' | 'none' } };
+}
+
+const FILTERS = fileURLToPath(new URL('../../../filters/', import.meta.url));
+const json = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
+const withKernels = readdirSync(FILTERS)
+  .filter((name) => existsSync(join(FILTERS, name, 'src/gpu.c')))
+  .map((name) => ({ name, folder: join(FILTERS, name) }));
+
+const { H5Z_E_CORRUPT, H5Z_E_PARAM, H5Z_E_OUTPUT, H5Z_E_VERSION, H5Z_E_UNSUPPORTED, H5Z_E_MEMORY } = Object.fromEntries(
+  Object.entries(FILTER_ERRORS).map(([code, { value }]) => [code, value]),
+) as Record<keyof typeof FILTER_ERRORS, number>;
+
+/** Parts of a chunk and lanes of a group; the seed is the order in which lanes take their turns. */
+const SHAPES = [
+  { parts: 1, lanes: 1, seed: 1 },
+  { parts: 2, lanes: 8, seed: 2 },
+  { parts: 1, lanes: 32, seed: 3 },
+  { parts: 5, lanes: 64, seed: 4 },
+];
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** xorshift: the same damage in every run. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', ({ name, folder }) => {
+  const golden = json<Golden>(join(folder, 'golden/index.json'));
+  const { id, variants } = json<Description>(join(folder, 'filter.json'));
+  const read = ({ file }: Chunk): Buffer => readFileSync(join(folder, 'golden', file));
+  let decode: ReturnType<typeof kernels>;
+  let codec: Codec;
+
+  beforeAll(async () => {
+    decode = kernels(folder, 'decode');
+    codec = await loadWasm(readFileSync(join(folder, 'wasm', `${name}.wasm`)), { id });
+  });
+
+  /** Whether a kernel of this filter may leave a sound chunk to the CPU. */
+  const mayRefuse = (status: number): boolean => status === H5Z_E_UNSUPPORTED && variants.cuda?.mode === 'partial';
+
+  /** What the filter's own code makes of a chunk. */
+  function byCodec(bytes: Uint8Array, cdValues: readonly number[], room: number): KernelAnswer {
+    const out = Buffer.alloc(room);
+    try {
+      return { status: 0, bytes: out.subarray(0, codec.decodeInto(bytes, out, { cdValues })) };
+    } catch (error) {
+      if (!isH5zError(error)) throw error;
+      return { status: FILTER_ERRORS[error.code as keyof typeof FILTER_ERRORS].value, bytes: Buffer.alloc(0) };
+    }
+  }
+
+  test('decode the golden chunks, whatever the shape of the launch', () => {
+    const groups = new Map<string, Golden['cases'][number][]>();
+    for (const one of golden.cases) groups.set(one.cdValues.join(), [...(groups.get(one.cdValues.join()) ?? []), one]);
+    const launches = [...groups.values()].flatMap((cases) =>
+      SHAPES.map((shape) => ({ cases, shape, cdValues: cases[0]?.cdValues ?? [] })),
+    );
+    const answers = decode(
+      launches.map(({ cases, shape, cdValues }) => ({
+        ...shape,
+        cdValues,
+        largeBlocks: true,
+        chunks: cases.map((one) => ({ bytes: read(one), room: one.size + (shape.seed % 2) * 7 })),
+      })),
+    );
+    let refused = 0;
+    launches.forEach(({ cases, shape }, launch) => {
+      cases.forEach((one, index) => {
+        const { status, bytes } = answers[launch]?.[index] as KernelAnswer;
+        const what = `${one.name}, ${shape.lanes} lanes`;
+        if (mayRefuse(status)) refused++;
+        else expect([status, sha256(bytes)], what).toEqual([0, one.sha256]);
+      });
+    });
+    expect(refused).toBeLessThan(golden.cases.length * SHAPES.length * 0.4);
+  });
+
+  test('refuse what the filter refuses, for the same reason', () => {
+    const answers = decode(
+      golden.bad.flatMap(({ cdValues, size, ...chunk }) =>
+        [1, 32].map((lanes) => ({
+          cdValues,
+          lanes,
+          seed: lanes,
+          parts: 2,
+          chunks: [{ bytes: read({ cdValues, size, ...chunk }), room: size }],
+        })),
+      ),
+    );
+    golden.bad.forEach(({ name, error }, index) => {
+      for (const [answer] of answers.slice(index * 2, index * 2 + 2))
+        if (!mayRefuse(answer?.status ?? 0)) expect(answer?.status, name).toBe(FILTER_ERRORS[error].value);
+    });
+  });
+
+  test('answer for each damaged chunk as the filter does, and decode the sound ones between them', () => {
+    const random = numbers(id + 1);
+    const launches: { launch: Launch; sound: Chunk & { sha256: string } }[] = [];
+    for (const sound of golden.cases.filter(({ size }) => size <= 20_000)) {
+      const bytes = read(sound);
+      const damaged = Array.from({ length: 6 }, (_, index) => {
+        const copy = Buffer.from(bytes);
+        for (let times = 0; times <= index && copy.length > 0; times++) copy[random(copy.length)] = random(256);
+        const cut = index % 3 === 2 ? copy.subarray(0, random(copy.length + 1)) : copy;
+        return { bytes: cut, room: sound.size };
+      });
+      const chunks = damaged.flatMap((one) => [one, { bytes, room: sound.size }]);
+      launches.push({
+        sound,
+        launch: { cdValues: sound.cdValues, chunks, lanes: 8, parts: 2, seed: random(1 << 20), largeBlocks: true },
+      });
+    }
+    const answers = decode(launches.map(({ launch }) => launch));
+    let errors = 0;
+    launches.forEach(({ launch, sound }, index) => {
+      launch.chunks.forEach(({ bytes, room }, chunk) => {
+        const answer = answers[index]?.[chunk] as KernelAnswer;
+        if (mayRefuse(answer.status)) return;
+        const expected = byCodec(bytes, launch.cdValues, room);
+        const what = `${sound.name}, chunk ${chunk}: ${Buffer.from(bytes).toString('hex').slice(0, 400)}`;
+        expect([answer.status, sha256(answer.bytes)], what).toEqual([expected.status, sha256(expected.bytes)]);
+        if (chunk % 2 === 1) expect(sha256(answer.bytes), what).toBe(sound.sha256);
+        else if (answer.status === H5Z_E_CORRUPT) errors++;
+      });
+    });
+    // A filter without any redundancy takes all of its own length.
+    if (golden.bad.some(({ error }) => error === 'H5Z_E_CORRUPT')) expect(errors).toBeGreaterThan(10);
+  });
+
+  test('believe no table: a chunk outside the buffers has its own error, the others are decoded', () => {
+    const one = golden.cases.find(({ size, file }) => size >= 64 && read({ file } as Chunk).length <= 4096);
+    if (one === undefined) throw new Error('no small golden chunk');
+    const [bytes, room] = [read(one), one.size];
+    const whole = { bytes, room };
+    const faults = [1, 2, 3, 4].flatMap((fault) => [{ ...whole, fault }, whole]);
+    const skipped = { bytes, room: bytes.length, skip: true };
+    const chunks = [
+      whole,
+      ...faults,
+      { bytes, room: room - 1 },
+      skipped,
+      { ...skipped, room: bytes.length - 1 },
+      whole,
+    ];
+    for (const [answer] of [decode([{ cdValues: one.cdValues, chunks, lanes: 8, parts: 3 }])]) {
+      const found = answer?.map(({ status }) => status);
+      const expected = [0, H5Z_E_PARAM, 0, H5Z_E_PARAM, 0, H5Z_E_PARAM, 0, H5Z_E_VERSION, 0];
+      expect(found).toEqual([...expected, H5Z_E_OUTPUT, 0, H5Z_E_OUTPUT, 0]);
+      expect(answer?.[chunks.length - 3]?.bytes.equals(bytes)).toBe(true);
+      expect(sha256(answer?.at(-1)?.bytes ?? bytes)).toBe(one.sha256);
+    }
+  });
+
+  test('blocks too large for shared memory ask for scratch', () => {
+    const launches = golden.cases.map((one) => ({
+      cdValues: one.cdValues,
+      lanes: 4,
+      chunks: [{ bytes: read(one), room: one.size }],
+    }));
+    decode(launches).forEach(([answer], index) => {
+      const { sha256: digest, name: what } = golden.cases[index] as Golden['cases'][number];
+      const { status, bytes } = answer as KernelAnswer;
+      if (!mayRefuse(status) && status !== H5Z_E_MEMORY) expect([status, sha256(bytes)], what).toEqual([0, digest]);
+    });
+  });
+
+  test('what is encoded decodes to the same bytes', ({ skip }) => {
+    if (!/^H5Z_KERNEL void \w+_encode/m.test(readFileSync(join(folder, 'src/gpu.c'), 'utf8'))) skip('decodes only');
+    const encode = kernels(folder, 'encode');
+    const originals = golden.cases.map((one) => byCodec(read(one), one.cdValues, one.size).bytes);
+    const launches = golden.cases.flatMap(({ cdValues }, index) =>
+      SHAPES.map((shape) => {
+        const bytes = originals[index] as Buffer;
+        return { ...shape, cdValues, largeBlocks: true, chunks: [{ bytes, room: bytes.length * 2 + 4096 }] };
+      }),
+    );
+    let encoded = 0;
+    encode(launches).forEach(([answer], index) => {
+      const { status, bytes } = answer as KernelAnswer;
+      if (mayRefuse(status)) return;
+      const original = launches[index]?.chunks[0]?.bytes ?? bytes;
+      const again = byCodec(bytes, launches[index]?.cdValues ?? [], original.length);
+      expect([status, again.status, sha256(again.bytes)]).toEqual([0, 0, sha256(original)]);
+      encoded++;
+    });
+    expect(encoded).toBeGreaterThan(0);
+  });
+});
+
+describe.skipIf(noKernels !== undefined)('what runs kernels here finds', () => {
+  /** Reverses chunks of up to 64 bytes by way of shared memory, with `middle` between writing and reading that. */
+  function reversing(middle: string): ReturnType<typeof kernels> {
+    const folder = mkdtempSync(join(tmpdir(), 'h5z-kernel-'));
+    mkdirSync(join(folder, 'src'));
+    const lines = [
+      '#include <h5z/gpu.h>',
+      'H5Z_KERNEL void h5z_mine_decode(h5z_gpu_batch b) {',
+      '  H5Z_SHARED(uint8_t, bytes, 64);',
+      '  h5z_gpu_part p;',
+      '  if (!h5z_gpu_begin(&b, &p)) return;',
+      '  for (uint64_t i = h5z_lane(); i < p.size; i += h5z_lanes()) bytes[i] = p.in[i];',
+      `  ${middle}`,
+      '  for (uint64_t i = h5z_lane(); i < p.size; i += h5z_lanes()) p.out[i] = bytes[p.size - 1 - i];',
+      '  h5z_gpu_answer(&b, &p, p.size, 0);',
+      '}',
+    ];
+    writeFileSync(join(folder, 'src/gpu.c'), `${lines.join('\n')}\n`);
+    return kernels(folder, 'decode');
+  }
+  const bytes = Buffer.from(Array.from({ length: 64 }, (_, index) => index));
+  const launch = (size: number, lanes: number, seed: number): Launch => ({
+    cdValues: [],
+    lanes,
+    seed,
+    chunks: [{ bytes: bytes.subarray(0, size), room: size }],
+  });
+  const orders = [1, 2, 3, 4, 5].flatMap((seed) => [8, 64].map((lanes) => launch(64, lanes, seed)));
+  const reversed = Buffer.from(bytes).reverse();
+
+  test('nothing wrong with a kernel that waits', () => {
+    for (const [answer] of reversing('h5z_sync();')(orders)) expect(answer?.bytes.equals(reversed)).toBe(true);
+  });
+
+  test('a barrier that is missing', () => {
+    for (const [answer] of reversing('')(orders)) expect(answer?.bytes.equals(reversed)).toBe(false);
+  });
+
+  test('lanes that part at a barrier', () => {
+    expect(() => reversing('if (h5z_lane() < 3) h5z_sync();')(orders)).toThrow('part at a barrier');
+  });
+
+  test('shared memory that is too small', () => {
+    const run = reversing('if (p.size == 63) bytes[64] = 0; h5z_sync();');
+    expect(run([launch(62, 4, 1)])).toHaveLength(1);
+    expect(() => run([launch(63, 4, 1)])).toThrow('heap-buffer-overflow');
+  });
+});
