@@ -1,13 +1,16 @@
-// A real HSDS with h5z_hsds: real files linked, read through every filter.
+// A real HSDS with h5z_hsds: real files linked and copied, datasets of every filter written and read after a restart,
+// clients at once while a data node is killed, damage of every kind named in the log and in the answer.
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CorpusDataset, corpusFiles, OURS } from '../../../tests/corpus/corpus.ts';
 import { env, need } from '../../../tests/support/env.ts';
-import { Client, load } from './support/client.ts';
+import { filterFolders } from '../../../tests/support/packed.ts';
+import { Client, load, type NewDataset } from './support/client.ts';
 import { type Environment, environment, installHere } from './support/environment.ts';
 import { BUCKET, Hsds } from './support/server.ts';
 
@@ -15,11 +18,14 @@ const ON = { H5Z_HSDS: '1' };
 const run = promisify(execFile);
 const skip = env.hsdsPython === undefined ? need('hsdsPython') : env.shared === undefined ? need('shared') : undefined;
 
+/** Element types that a dataset is tried with until its filter takes one. */
+const TYPES = ['<f4', '<u2', '|u1', '<i2'];
+
 interface Picked {
   readonly file: string;
   readonly path: string;
   readonly name: string;
-  readonly dataset: CorpusDataset & { readonly dtype: string; readonly tolerance?: unknown; readonly nbytes: number };
+  readonly dataset: CorpusDataset & { readonly dtype: string; readonly lossy?: boolean; readonly nbytes: number };
 }
 
 /** Digests of corpus.json that only one processor's arithmetic gives, and the portable ones; see the file. */
@@ -41,7 +47,15 @@ function pick(count: number): Picked[] {
       const elements = shape.reduce((product, extent) => product * extent, 1);
       const plain = /^'?[<>|=]?[iuf]\d/.test(dtype) || /^(u?int|float)\d+$/.test(dtype);
       const known = filters.length > 0 && filters.every(({ id }) => OURS.has(id));
-      if (!plain || !known || typeof sha256 !== 'string' || elements <= 512 || nbytes > 4_000_000) continue;
+      if (
+        !plain ||
+        !known ||
+        typeof sha256 !== 'string' ||
+        elements <= 512 ||
+        nbytes > 4_000_000 ||
+        (dataset.n_chunks ?? 0) > 500
+      )
+        continue;
       if ((dataset.decodable_by ?? []).some((by) => by.startsWith('inferred'))) continue;
       if ((seen.get(pipeline) ?? 0) >= count) continue;
       seen.set(pipeline, (seen.get(pipeline) ?? 0) + 1);
@@ -57,6 +71,7 @@ describe.skipIf(skip !== undefined)(`HSDS with every filter${skip === undefined 
   let server: Hsds;
   let client: Client;
   let picked: Picked[];
+  let chunks: Readonly<Record<string, readonly [number, number]>>;
 
   beforeAll(async () => {
     here = environment(env.hsdsPython as string);
@@ -67,8 +82,9 @@ describe.skipIf(skip !== undefined)(`HSDS with every filter${skip === undefined 
     const list = picked.map(({ file, path, name }) => ({ file, path, name }));
     const combining = run(here.python, [join(import.meta.dirname, 'python/combine.py'), join(server.bucket, 'all.h5')]);
     combining.child.stdin?.end(JSON.stringify(list));
-    const failed = JSON.parse((await combining).stdout) as { name: string }[];
-    picked = picked.filter(({ name }) => !failed.some((one) => one.name === name));
+    const combined = JSON.parse((await combining).stdout) as { failed: { name: string }[]; chunks: typeof chunks };
+    picked = picked.filter(({ name }) => !combined.failed.some((one) => one.name === name));
+    chunks = combined.chunks;
   });
 
   afterAll(async () => {
@@ -97,5 +113,218 @@ describe.skipIf(skip !== undefined)(`HSDS with every filter${skip === undefined 
     for (const { dataset } of picked) expect(dataset.filters.length).toBeGreaterThan(0);
     expect(maps).toContain(join(here.sitePackages, 'h5z_hsds/filters/zstd/'));
     expect(maps).not.toContain('hdf5plugin');
+  });
+
+  it('copies them', async () => {
+    await load(here, server, 'hsload', [join(server.bucket, 'all.h5'), '/home/admin/copied.h5']);
+    const answers = await client.digest(
+      '/home/admin/copied.h5',
+      picked.map(({ name }) => name),
+    );
+    expect(answers.filter(({ sha256 }, index) => sha256 !== expected(picked[index]))).toEqual([]);
+  });
+
+  /** One dataset of every filter that comes as a plugin; HSDS does HDF5's own (shuffle, nbit ...) in its own way. */
+  let written: NewDataset[] = [];
+
+  it('writes with every filter, copies too, and reads all of it after a restart', async () => {
+    let todo = filterFolders().filter(({ description }) => description.id > 255);
+    for (const dtype of TYPES) {
+      const shape = { dtype, shape: [64, 96], chunks: [64, 96] };
+      const datasets = todo.map(({ description: { name } }) => ({ name, ...shape, compression: name }));
+      const made = await client.create('/home/admin/written.h5', datasets);
+      written = [...written, ...datasets.filter((_, index) => made[index]?.error === undefined)];
+      todo = todo.filter((_, index) => made[index]?.error !== undefined);
+    }
+    expect(todo.map(({ description }) => description.name)).toEqual([]);
+    for (const domain of ['/home/admin/written.h5', '/home/admin/copied.h5'])
+      expect((await server.send('PUT', '/?flush=1', { domain })).status).toBe(204);
+    client.close();
+    await server.stop();
+    await server.startAll();
+    client = new Client(here, server);
+    const found = await client.check('/home/admin/written.h5', written);
+    const lossy = new Set(filterFolders().flatMap(({ description: { lossy, name } }) => (lossy ? [name] : [])));
+    // Values lie between 10 and 110; JPEG's and SZ's defaults are coarse.
+    expect(found.filter(({ name, difference = 1e9 }) => difference > (lossy.has(name) ? 8 : 0))).toEqual([]);
+    const copied = await client.digest(
+      '/home/admin/copied.h5',
+      picked.map(({ name }) => name),
+    );
+    const exact = copied.filter((_, index) => picked[index]?.dataset.lossy !== true);
+    const exactly = picked.filter(({ dataset }) => dataset.lossy !== true);
+    expect(exact.filter(({ sha256 }, index) => sha256 !== expected(exactly[index]))).toEqual([]);
+    expect(copied.filter(({ error }) => error !== undefined)).toEqual([]);
+  });
+
+  it('writes a file again by hsget, with the filters', async () => {
+    const target = join(here.folder, 'back.h5');
+    await load(here, server, 'hsget', ['/home/admin/written.h5', target]);
+    const program = `import h5py, h5z_hsds, hashlib, json, os, sys
+for entry in h5z_hsds.filter_table().entries:
+    h5py.h5pl.prepend(os.path.dirname(entry.path).encode())
+with h5py.File(sys.argv[1]) as f:
+    print(json.dumps({n: [f[n].id.get_create_plist().get_filter(0)[0], f[n].id.get_storage_size(), f[n].nbytes,
+                          hashlib.sha256(f[n][...].tobytes()).hexdigest()] for n in f}))`;
+    const { stdout } = await run(here.python, ['-c', program, target]);
+    const back = JSON.parse(stdout) as Record<string, [number, number, number, string]>;
+    const served = await client.digest(
+      '/home/admin/written.h5',
+      written.map(({ name }) => name),
+    );
+    for (const { description } of filterFolders()) {
+      const found = back[description.name];
+      if (found === undefined) continue;
+      expect([description.name, found[0]]).toEqual([description.name, description.id]);
+      const there = served.find(({ name }) => name === description.name);
+      if (!description.lossy) expect([description.name, found[3]]).toEqual([description.name, there?.sha256]);
+    }
+    expect(Object.keys(back).length).toBe(written.length);
+    expect(back.zstd?.[1]).toBeLessThan(back.zstd?.[2] ?? 0);
+  });
+
+  /** The raw answer for the values of a dataset of the linked file. */
+  const values = (id: string, domain = '/home/admin/linked.h5') =>
+    server.send('GET', `/datasets/${id}/value`, { domain, binary: true });
+
+  it('gives right bytes or an error to clients at once while a data node is killed and started again', async () => {
+    const names = picked.map(({ name }) => name);
+    const ids = await client.digest('/home/admin/linked.h5', names);
+    let stop = false;
+    const wrong: string[] = [];
+    let good = 0;
+    let failed = 0;
+    const reader = async (from: number): Promise<void> => {
+      for (let turn = from; !stop; turn++) {
+        const one = ids[turn % ids.length];
+        const answer = await values(one?.id as string).catch(() => undefined);
+        if (answer === undefined || answer.status !== 200) failed++;
+        else if (answer.body.length !== one?.bytes) wrong.push(`${one?.name}: ${answer.body.length} bytes`);
+        else good++;
+      }
+    };
+    const readers = Array.from({ length: 6 }, (_, index) => reader(index * 3));
+    await sleep(1000);
+    await server.stopNode('dn2', 'SIGKILL');
+    await sleep(500);
+    server.startNode('dn2');
+    await server.ready();
+    await sleep(1000);
+    stop = true;
+    await Promise.all(readers);
+    expect(wrong).toEqual([]);
+    expect(good).toBeGreaterThan(20);
+    const after = await client.digest('/home/admin/linked.h5', names);
+    expect(after.filter(({ sha256 }, index) => sha256 !== expected(picked[index]))).toEqual([]);
+    expect(failed).toBeLessThan(good + 1000);
+  });
+
+  const holding = (id: number): Picked => {
+    const found = picked.find(({ dataset }) => dataset.filters.length === 1 && dataset.filters[0]?.id === id);
+    if (found === undefined) throw new Error(`no dataset of the corpus has filter ${id} alone`);
+    return found;
+  };
+
+  it('names a damaged chunk in the answer and in the log, at once, and reads the others', async () => {
+    const bytes = readFileSync(join(server.bucket, 'all.h5'));
+    const damaged = holding(32015).name;
+    const [offset, size] = chunks[damaged] as [number, number];
+    bytes.fill(0xff, offset, offset + Math.min(size, 64));
+    writeFileSync(join(server.bucket, 'damaged.h5'), bytes);
+    await load(here, server, 'hsload', ['--link', `${BUCKET}/damaged.h5`, '/home/admin/damaged.h5']);
+    const whole = holding(32008).name;
+    const [bad, fine] = await client.digest('/home/admin/damaged.h5', [damaged, whole]);
+    expect(bad?.error).toBeDefined();
+    expect(fine?.sha256).toBe(expected(holding(32008)));
+    const id = (await client.digest('/home/admin/linked.h5', [damaged]))[0]?.id;
+    const other = JSON.parse(
+      (await server.send('GET', '/datasets', { domain: '/home/admin/damaged.h5' })).body.toString(),
+    );
+    expect(other.datasets).not.toContain(id);
+    let named = false;
+    for (const one of other.datasets as string[]) {
+      const start = Date.now();
+      const answer = await values(one, '/home/admin/damaged.h5');
+      if (answer.status === 200) continue;
+      named = true;
+      expect(answer.status).toBe(500);
+      expect(answer.reason).toMatch(/^h5z: .*H5Z_E_CORRUPT.*zstd/);
+      expect(answer.body.length).toBeGreaterThan(0);
+      expect(Date.now() - start).toBeLessThan(5000);
+    }
+    expect(named).toBe(true);
+    expect(server.log()).toMatch(/ERROR> h5z_hsds: chunk at byte \d+ of damaged\.h5: H5Z_E_CORRUPT/);
+  });
+
+  it('refuses filters and parameters that it does not know when a dataset is created', async () => {
+    const create = (filter: object, type: unknown = 'H5T_IEEE_F32LE') =>
+      server.send('POST', '/datasets', {
+        domain: '/home/admin/written.h5',
+        json: { type, shape: [64, 64], creationProperties: { filters: [filter] } },
+      });
+    const USER = 'H5Z_FILTER_USER';
+    const refusals: [object, RegExp][] = [
+      [{ class: USER, id: 32999 }, /H5Z_MISSING_FILTER.*npx h5z hsds install/],
+      [{ class: USER, id: 32013, mode: 'best' }, /H5Z_E_PARAM.*mode/],
+      [{ class: USER, id: 32013, parameters: ['x'] }, /H5Z_E_PARAM/],
+      [{ class: USER, name: 'bzip2', level: 42 }, /H5Z_E_PARAM.*level/],
+    ];
+    for (const [filter, reason] of refusals) {
+      const answer = await create(filter);
+      expect([answer.status, answer.reason]).toEqual([400, expect.stringMatching(reason)]);
+    }
+    const words = await create({ class: USER, id: 32013, mode: 'accuracy', tolerance: 0.5 });
+    expect(words.status).toBe(201);
+    const integers = await create({ class: USER, name: 'bitgroom' }, 'H5T_STD_I8LE');
+    expect(integers.reason).toMatch(/H5Z_E_NOT_APPLICABLE|H5Z_E_PARAM/);
+  });
+
+  it('goes on without a library that was changed or is gone, and says which', async () => {
+    const library = (name: string): string => join(here.sitePackages, `h5z_hsds/filters/${name}/libh5z_${name}.so`);
+    for (const name of ['zstd', 'bzip2']) cpSync(library(name), `${library(name)}.kept`);
+    const bytes = readFileSync(library('zstd'));
+    bytes[1000] = (bytes[1000] ?? 0) ^ 0xff;
+    writeFileSync(library('zstd'), bytes);
+    rmSync(library('bzip2'));
+    await server.stop();
+    await server.startAll();
+    const names = [holding(32015), holding(307), holding(32008)];
+    const ids = await client.digest(
+      '/home/admin/linked.h5',
+      names.map(({ name }) => name),
+    );
+    expect(ids.map(({ error }) => error === undefined)).toEqual([false, false, true]);
+    expect(ids[2]?.sha256).toBe(expected(names[2]));
+    expect(server.log()).toMatch(/filter zstd \(32015\) is off: H5Z_INTEGRITY/);
+    expect(server.log()).toMatch(/filter bzip2 \(307\) is off: H5Z_MISSING_FILE/);
+    expect(server.log()).toMatch(/ERROR> h5z_hsds: chunk .*H5Z_INTEGRITY.*npx h5z hsds install --filters zstd/);
+    for (const name of ['zstd', 'bzip2']) renameSync(`${library(name)}.kept`, library(name));
+  });
+
+  it('leaves an unknown HSDS, and any HSDS when off, exactly as it was', async () => {
+    client.close();
+    await server.stop();
+    const info = join(here.sitePackages, 'hsds-0.9.99.dist-info');
+    mkdirSync(info);
+    writeFileSync(join(info, 'METADATA'), 'Metadata-Version: 2.1\nName: hsds\nVersion: 0.9.99\n');
+    const filters = [{ class: 'H5Z_FILTER_USER', id: 307 }];
+    const json = { type: 'H5T_STD_I32LE', shape: [1000], creationProperties: { filters } };
+    for (const settings of [ON, {}]) {
+      const plain = await Hsds.start(here, { name: 'H5Z_HSDS' in settings ? 'unknown' : 'off', nodes: 1, settings });
+      try {
+        const lines = plain
+          .log('dn1')
+          .split('\n')
+          .filter((line) => line.startsWith('h5z_hsds: '));
+        if ('H5Z_HSDS' in settings)
+          expect(lines).toEqual([expect.stringMatching(/off: H5Z_HSDS_VERSION: hsds 0\.9\.99 /)]);
+        else expect(lines).toEqual([]);
+        await plain.send('PUT', '/', { domain: '/home/admin/x.h5' });
+        const answer = await plain.send('POST', '/datasets', { domain: '/home/admin/x.h5', json });
+        expect([answer.status, answer.reason]).toEqual([400, 'filter H5Z_FILTER_USER not recognized']);
+      } finally {
+        await plain.stop();
+      }
+    }
   });
 });

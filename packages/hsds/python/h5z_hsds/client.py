@@ -13,6 +13,7 @@ import os
 
 from . import plan as plans
 from .errors import H5zError
+from .pipeline import OPTIONAL
 from .table import table
 
 _pipeline = contextvars.ContextVar("h5z_pipeline", default=None)
@@ -142,7 +143,7 @@ def _to_server(m, dobj, ctx):
         return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(
             name, h5z_filters=items, **{**kwargs, "chunks": _few_together(kwargs.get("chunks"))}))
     if all(number in _HSDS_OWN for number, _, _ in stages):
-        own = {"shuffle": any(number == 2 for number, _, _ in stages)}
+        own = {"shuffle": any(number == 2 for number, _, _ in stages) and any(n == 1 or n >= 256 for n, _, _ in stages)}
         for number, _, values in stages:
             if number == 1 or number >= 256:
                 own["compression"] = _HSDS_OWN[number]
@@ -232,7 +233,7 @@ def _to_file(dobj, ctx):
     for number, item in stages:
         try:
             values = _client(number, item["parameters"]) if "parameters" in item else _words(number, item)
-            properties.set_filter(number, item.get("flags", 0), tuple(values))
+            properties.set_filter(number, item.get("flags", OPTIONAL if number >= 256 else 0), tuple(values))  # as h5py does
         except (H5zError, ValueError, TypeError) as error:
             logging.warning("h5z_hsds: %s is written without filter %s: %s", dobj.name, number, error)
     fout = ctx["fout"]

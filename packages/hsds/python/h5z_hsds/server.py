@@ -137,6 +137,7 @@ def change_dset_util(m):
     from aiohttp.web_exceptions import HTTPBadRequest, HTTPInternalServerError
 
     known = {definition[1] for definition in m.FILTER_DEFS}
+    named = {definition[2] for definition in m.FILTER_DEFS}
     ours = [entry for entry in table().entries if entry.name in _state["names"]]
     m.FILTER_DEFS += tuple(
         ("H5Z_FILTER_USER", number, entry.name)
@@ -145,10 +146,10 @@ def change_dset_util(m):
 
     @functools.wraps(stock_item)
     def getFilterItem(key):
-        item = stock_item(key)
-        if item is None and key in {entry.name for entry in ours}:
+        if key not in named and key in _state["names"]:
             entry = table().entry(key)
-            item = {"class": "H5Z_FILTER_USER", "id": entry.id, "name": entry.name}
+            return {"class": "H5Z_FILTER_USER", "id": entry.id, "name": entry.name}  # not an alias of that name
+        item = stock_item(key)
         if item is None and (isinstance(key, int) or not str(key).startswith("H5Z_")):
             try:
                 table().entry(key)
@@ -221,6 +222,8 @@ def change_stor_util(m):
         plan = filter_ops.get("h5z") if filter_ops else None
         linked = length is not None and not isinstance(length, list) and length > 0
         if plan is None or chunk_locations or plan.hsds_reads(linked):
+            if plan is not None and not linked and filter_ops.get("compressor") in (None, "scaleoffset"):
+                filter_ops = {**filter_ops, "shuffle": 0}  # HSDS stores such a chunk unshuffled, and would unshuffle it
             return await stock_get(app, key, filter_ops=filter_ops, offset=offset, length=length,
                                    chunk_locations=chunk_locations, h5_size=h5_size, bucket=bucket)
         try:

@@ -2,6 +2,7 @@
 
 {"do": "digest", "domain": ..., "datasets": [...]}     sha256 of little-endian C-order bytes, or the error, of each dataset
 {"do": "create", "domain": ..., "datasets": [{"name", "dtype", "shape", "chunks", "compression", "options", "seed"}]}
+{"do": "check", "domain": ..., "datasets": [as for create]}     largest difference from what `create` wrote
 """
 
 import hashlib
@@ -39,7 +40,8 @@ def digest(command):
         for name in command["datasets"]:
             try:
                 data = little(file[name][...])
-                answers.append({"name": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
+                answers.append({"name": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
+                                "id": file[name].id.id})
             except Exception as error:  # the tests compare what is said
                 answers.append({"name": name, "error": f"{type(error).__name__}: {error}"})
     return answers
@@ -62,7 +64,20 @@ def create(command):
     return answers
 
 
+def check(command):
+    answers = []
+    with h5pyd.File(command["domain"], "r", retries=1) as file:
+        for spec in command["datasets"]:
+            try:
+                wrong = numpy.abs(file[spec["name"]][...].astype("f8") - made(spec).astype("f8"))
+                answers.append({"name": spec["name"], "difference": float(wrong.max())})
+            except Exception as error:
+                answers.append({"name": spec["name"], "error": f"{type(error).__name__}: {error}"})
+    return answers
+
+
+COMMANDS = {"digest": digest, "create": create, "check": check}
 os.environ.setdefault("HS_USERNAME", "admin")
 os.environ.setdefault("HS_PASSWORD", "admin")
 for line in sys.stdin:
-    print(json.dumps({"digest": digest, "create": create}[json.loads(line)["do"]](json.loads(line))), flush=True)
+    print(json.dumps(COMMANDS[json.loads(line)["do"]](json.loads(line))), flush=True)

@@ -1,5 +1,5 @@
 """Copies datasets of several HDF5 files, chunks as they are stored, into one file: argv[1], list on stdin as JSON
-[{"file", "path", "name"}]. Prints those that could not be copied."""
+[{"file", "path", "name"}]. Prints {"failed": [...], "chunks": {name: [byte offset, bytes] of its first chunk}}."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ import sys
 import h5py
 
 failed = []
+chunks = {}
 with h5py.File(sys.argv[1], "w", libver="latest") as out:
     for item in json.load(sys.stdin):
         try:
@@ -14,4 +15,8 @@ with h5py.File(sys.argv[1], "w", libver="latest") as out:
                 h5py.h5o.copy(file.id, item["path"].encode(), out.id, item["name"].encode())
         except Exception as error:
             failed.append({**item, "error": repr(error)})
-print(json.dumps(failed))
+with h5py.File(sys.argv[1], "r") as file:
+    for name in file:
+        info = file[name].id.get_chunk_info(0)
+        chunks[name] = [info.byte_offset, info.size]
+print(json.dumps({"failed": failed, "chunks": chunks}))

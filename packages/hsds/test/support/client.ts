@@ -15,6 +15,8 @@ export interface Digest {
   readonly sha256?: string;
   readonly bytes?: number;
   readonly error?: string;
+  readonly id?: string;
+  readonly difference?: number;
   readonly compression?: string | null;
   readonly filters?: readonly { readonly id: number; readonly parameters?: readonly number[] }[];
 }
@@ -64,6 +66,11 @@ export class Client {
 
   create(domain: string, datasets: readonly NewDataset[]): Promise<Digest[]> {
     return this.#ask({ do: 'create', domain, datasets });
+  }
+
+  /** How far what is read is from what `create` wrote. */
+  check(domain: string, datasets: readonly NewDataset[]): Promise<Digest[]> {
+    return this.#ask({ do: 'check', domain, datasets });
   }
 
   close(): void {
