@@ -1,7 +1,7 @@
 // The commands of h5z-abi. What they do is what ./farm does for a filter of the repository, without Nx: there is one filter.
 
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { buildHarness, expandTargets, task } from './build.ts';
@@ -130,7 +130,10 @@ async function commonSuite(filter: Filter): Promise<number> {
   const suite = join(filter.dir, 'build/suite/conformance.test.js');
   mkdirSync(dirname(suite), { recursive: true });
   copyFileSync(join(ROOT, 'tests/conformance/conformance.test.js'), suite);
-  const words = ['run', '--root', filter.dir, '--config', 'false', relative(filter.dir, suite)];
+  // A configuration of its own: what the filter's author has set up for other tests is not this suite's.
+  const config = join(dirname(suite), 'vitest.config.mjs');
+  writeFileSync(config, `export default { test: { include: [${JSON.stringify(relative(filter.dir, suite))}] } };\n`);
+  const words = ['run', '--root', filter.dir, '--config', config];
   const options = {
     env: { ...process.env, H5Z_FILTER_FOLDER: filter.dir },
     cwd: filter.dir,
