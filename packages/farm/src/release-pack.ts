@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { allPackagePlans, buildAll, expandTargets, task } from './build.ts';
 import { writeStaticApi } from './catalogue.ts';
 import { writeDocs } from './docs.ts';
 import { readFilters } from './filters.ts';
@@ -44,6 +45,21 @@ export async function packForEverybody(out: string): Promise<Packed[]> {
     if (missing.length === 0) return one;
     return { ...one, problems: [...one.problems, `nothing for ${missing.join(', ')}: ./farm build --targets all`] };
   });
+}
+
+/** The packages of a rehearsal, built before: all of them for every platform, or those named, for this machine. */
+export async function packRehearsal(out: string, names: readonly string[]): Promise<Packed[]> {
+  const only = withDependencies(names);
+  if (only.length === 0) {
+    await buildAll({ targets: ['all'] });
+    return packForEverybody(out);
+  }
+  const filters = (await readFilters()).filter(({ packageName }) => only.includes(packageName)).map(({ name }) => name);
+  for (const plan of allPackagePlans())
+    if (only.includes(`@h5z/${plan.package}`) && expandTargets([]).includes(plan.target))
+      await task(plan.package, plan.target);
+  if (filters.length > 0) await buildAll({ filters });
+  return packForRelease(out, only);
 }
 
 /** Packs into `out`/packages and writes the static API and the docs into `out`/site. */

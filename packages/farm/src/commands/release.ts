@@ -29,17 +29,18 @@ While changesets wait in .changeset/ nothing is released: their versions come fi
 Killed or failed anywhere, run the same command again: it asks the registry what is there and does what lacks. The tarballs and
 the journal are in out/release. A version that is published with other bytes is a stop.
 
-Named packages are for rehearsals; what they depend on comes with them.
+A rehearsal builds first what is not built: everything for every platform, or the packages named and what they depend on
+for this machine.
 
   ./farm release --rehearse zstd      one filter and what it needs, in a minute or two
-  ./farm release --rehearse           everything
+  ./farm release --rehearse           everything; from a clean clone about an hour
   ./farm release                      for real; npm must be logged in`,
   async run(args) {
     const { FarmError, say, table } = await import('../log.ts');
     const { ROOT } = await import('../paths.ts');
     const { explainDisk, readJournal } = await import('../release-journal.ts');
     const { forget, release } = await import('../release.ts');
-    const { packForEverybody, packForRelease, withDependencies } = await import('../release-pack.ts');
+    const { packForEverybody, packRehearsal } = await import('../release-pack.ts');
     const rehearsing = args.flag('rehearse');
     if (args.positionals.length > 0 && !rehearsing)
       throw new FarmError(
@@ -55,7 +56,9 @@ Named packages are for rehearsals; what they depend on comes with them.
     try {
       if (rehearsing) {
         const { rehearse } = await import('../rehearse.ts');
-        const packed = await packForRelease(join(ROOT, 'out/rehearsal'), withDependencies(args.positionals));
+        const packed = await packRehearsal(join(ROOT, 'out/rehearsal'), args.positionals);
+        const problems = packed.flatMap((one) => one.problems.map((text) => `${one.name}: ${text}`));
+        if (problems.length > 0) throw new FarmError(`nothing was published:\n  ${problems.join('\n  ')}`);
         const { released, installed } = await rehearse(packed, onStep);
         const rows = installed.map(({ manager, packages, native, upgraded }) => [
           manager,
