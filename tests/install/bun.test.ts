@@ -1,4 +1,4 @@
-// Every filter installed by Bun from a registry, without scripts, and run by Bun, which takes WebAssembly: for nightly runs.
+// Every filter installed by Bun from a registry, without scripts, and run by Bun, natively and in WebAssembly: for nightly runs.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -54,11 +54,14 @@ console.log(JSON.stringify(answers));
     };
     const names = [...samples.map((sample) => sample.package), '@h5z/registry'];
     execFileSync(BUN as string, ['add', '--ignore-scripts', ...names], options);
-    const answers = JSON.parse(execFileSync(BUN as string, ['main.js'], options).toString()) as [string, string][];
-    const decoded = answers.map(([variant, data]) => {
-      return [variant, createHash('sha256').update(Buffer.from(data, 'base64')).digest('hex')];
-    });
-    expect(decoded).toEqual(samples.map(({ sha256 }) => ['wasm', sha256]));
+    for (const variant of ['native', 'wasm']) {
+      const preferring = { ...options, env: { ...options.env, H5Z_PREFER: variant } };
+      const answers = JSON.parse(execFileSync(BUN as string, ['main.js'], preferring).toString()) as [string, string][];
+      const decoded = answers.map(([ran, data]) => {
+        return [ran, createHash('sha256').update(Buffer.from(data, 'base64')).digest('hex')];
+      });
+      expect(decoded).toEqual(samples.map(({ sha256 }) => [variant, sha256]));
+    }
   },
   180_000,
 );
