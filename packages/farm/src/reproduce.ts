@@ -178,7 +178,7 @@ async function published(
           `${label} was made from another ${name} (tree ${tree.slice(0, 12)}) than this checkout pins. Check out the tag "${label}".`,
         );
     }
-    return new Map([...files].filter(([file]) => /^(prebuilds|wasm)\//.test(file)));
+    return new Map([...files].filter(([file]) => /^(prebuilds|wasm|gpu)\//.test(file)));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -209,7 +209,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Compared[]> 
   if (work.length === 0) throw new FarmError(`nothing to build of ${options.subject ?? 'filters/'} for these targets.`);
 
   for (const { upstreams } of subjects) for (const upstream of upstreams) await ensureSource(upstream);
-  if (work.some(({ plan }) => plan.toolchain === 'zig')) await ensureZig();
+  if (work.some(({ plan }) => plan.toolchain === 'zig' || plan.toolchain === 'ptx')) await ensureZig();
   if (work.some(({ plan }) => plan.toolchain === 'emscripten')) await ensureEmscripten();
 
   const rooms: string[] = [];

@@ -72,7 +72,7 @@ function editJson(file: string, edit: (value: Record<string, unknown>) => void):
 /** A filter's folder without what was built in it. */
 function copyFolder(from: string, name: string): string {
   const folder = join(copy, 'filters', name);
-  const built = /[/\\](dist|prebuilds|wasm|LICENSES|manifest\.json)$/;
+  const built = /[/\\](dist|prebuilds|wasm|gpu|LICENSES|manifest\.json)$/;
   cpSync(from, folder, { recursive: true, filter: (path) => !built.test(path) });
   return folder;
 }

@@ -84,7 +84,7 @@ interface Answer {
 function checkout(): { build(env?: NodeJS.ProcessEnv): Promise<Answer>; folder: string } {
   const folder = copyRepository();
   checkouts.push(folder);
-  const built = /[/\\](dist|prebuilds|wasm|manifest\.json)$/;
+  const built = /[/\\](dist|prebuilds|wasm|gpu|manifest\.json)$/;
   cpSync(join(ROOT, 'filters', filter), join(folder, 'filters', filter), {
     recursive: true,
     filter: (path) => !built.test(path),
