@@ -41,7 +41,8 @@ export function addHsdsCommands(program: Command): void {
       `
 HSDS by itself decodes none of zstd, LZ4, bitshuffle, zfp and most others. A Python package with their native libraries goes
 into the environment that HSDS runs in; nothing of HSDS is edited. It acts only where H5Z_HSDS=1 is set when HSDS starts, and
-only in versions of HSDS that it knows: in others HSDS runs as if it were not there and says so in its log.
+only in versions of HSDS that it knows: in others HSDS runs as if it were not there and says so in its log. Every command takes
+--json.
 
 Examples:
   npm i h5z @h5z/bitshuffle @h5z/zstd @h5z/shuffle @h5z/deflate
