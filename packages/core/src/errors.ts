@@ -79,6 +79,10 @@ export const HOST_ERRORS = {
     text: 'a file of the package is not the one its manifest describes',
     remedy: 'reinstall the package',
   },
+  H5Z_NO_GPU: {
+    text: 'no GPU can be used here, or the one in use was lost',
+    remedy: 'decode with the ordinary codecs',
+  },
   H5Z_PARAMETER: {
     text: 'an option is missing, unknown or out of range',
     remedy: 'correct the option',

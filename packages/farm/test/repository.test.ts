@@ -41,6 +41,7 @@ describe('the repository', () => {
     ['registry/src/x.ts', '@h5z/readers'],
     ['packages/readers/src/x.ts', 'h5z'],
     ['packages/hsds/src/x.ts', '@h5z/chunks'],
+    ['packages/gpu/src/x.ts', '@h5z/readers'],
     ['packages/cli/src/x.ts', '@h5z/farm'],
   ])('lint refuses that %s imports %s', (file, target) => {
     const folder = mkdtempSync(join(tmpdir(), 'h5z-lint-'));
