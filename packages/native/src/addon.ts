@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { H5zError } from '@h5z/core';
 import { currentPlatform } from '@h5z/core/node';
+import type { CudaAddon } from './cuda-addon.js';
 
 /** A filter's table in the library, opaque to JavaScript. */
 export interface Handle {
@@ -89,6 +90,7 @@ export interface Addon {
   ): Promise<number | Uint8Array | Encoded | Failure>;
   threads(): number;
   setThreads(threads: number): void;
+  readonly cuda: CudaAddon;
 }
 
 export const NOT_BYTES = -1001;

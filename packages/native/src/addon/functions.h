@@ -11,6 +11,7 @@ namespace h5z {
 Napi::Value Load(const Napi::CallbackInfo& info);
 void InitCodec(Napi::Env env, Napi::Object exports);
 void InitBatch(Napi::Env env, Napi::Object exports);
+void InitCuda(Napi::Env env, Napi::Object exports);
 
 }  // namespace h5z
 #endif
