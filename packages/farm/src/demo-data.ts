@@ -17,6 +17,9 @@ export interface ExpectedDataset {
   readonly shape?: readonly number[];
   readonly filters: readonly { readonly id: number; readonly name: string; readonly cd_values: readonly number[] }[];
   readonly nbytes?: number;
+  readonly n_chunks?: number;
+  /** Present where a filter was skipped for some chunks. */
+  readonly chunks_with_nonzero_filter_mask?: unknown;
   /** SHA-256 of the values as little-endian, C-order bytes, compounds packed; absent or null where nobody could say. */
   readonly sha256?: string | null;
   /** Who could decode it; "inferred ..." where the digest is of another file with the same values. */

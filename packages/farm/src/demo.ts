@@ -31,7 +31,7 @@ const BUILT_INS = new Map([
 ]);
 
 /** IDs below are libhdf5's own: it never asks for a plugin, so through h5wasm its code decodes them (`host`). */
-const FIRST_PLUGIN_ID = 256;
+export const FIRST_PLUGIN_ID = 256;
 
 const VARIANTS = ['native', 'wasm', 'h5wasm'] as const;
 type Via = (typeof VARIANTS)[number];
@@ -58,8 +58,22 @@ export interface DemoRow {
   readonly why?: string;
 }
 
+/** Names of the filters by ID, aliases too. */
+export function namesById(filters: readonly Filter[]): ReadonlyMap<number, string> {
+  return new Map(
+    filters.flatMap(({ name, description }) =>
+      [description.id, ...(description.aliases ?? []).map((alias) => alias.id)].map((id) => [id, name] as const),
+    ),
+  );
+}
+
+/** A dataset's filters for people: "2 shuffle + 32015 zstd". */
+export function pipelineWords(dataset: ExpectedDataset, ours: ReadonlyMap<number, string>): string {
+  return dataset.filters.map(({ id }) => `${id} ${BUILT_INS.get(id) ?? ours.get(id)}`).join(' + ');
+}
+
 /** True when every filter of the dataset is ours or a built-in, and there is a digest to compare with. */
-function covered(dataset: ExpectedDataset, ours: ReadonlyMap<number, string>): boolean {
+export function covered(dataset: ExpectedDataset, ours: ReadonlyMap<number, string>): boolean {
   return (
     typeof dataset.sha256 === 'string' &&
     dataset.filters.length > 0 &&
@@ -80,10 +94,23 @@ export async function peerFilters(filters: readonly Filter[]): Promise<PeerFilte
   );
 }
 
-/** Runs the demo. Prints the table on stdout, progress on stderr; true when everything matched. */
-export async function demo(options: { json?: boolean; build?: boolean } = {}): Promise<boolean> {
+/** What a demo starts from. */
+export interface Installed {
+  /** A folder that has h5z and every filter in its node_modules. */
+  readonly folder: string;
+  /** Environment for npm and npx there. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly data: DemoData;
+  readonly filters: readonly Filter[];
+}
+
+/**
+ * From C to an empty folder that has everything installed: builds (unless `build` is false), packs, publishes to an
+ * embedded registry, installs. What was made for `work` is removed after it.
+ */
+export async function withInstalled<T>(build: boolean, work: (installed: Installed) => Promise<T>): Promise<T> {
   const filters = await readFilters();
-  if (options.build !== false) await buildAll();
+  if (build) await buildAll();
   const packages = await step('packing and checking the packages', () => pack());
   for (const { name, problems } of packages) for (const problem of problems) say(`${name}: ${problem}`);
   if (packages.some(({ problems }) => problems.length > 0))
@@ -98,27 +125,22 @@ export async function demo(options: { json?: boolean; build?: boolean } = {}): P
   try {
     const names = [...filters.map(({ packageName }) => packageName), 'h5z'];
     folder = await step(`npm install ${names.join(' ')} (in an empty folder)`, () => installInto(registry, names));
-    const rows = await decodeAll(folder, registry.env, data, filters);
-    return report(rows, data, options.json === true);
+    return await work({ folder, env: registry.env, data, filters });
   } finally {
     await registry.close();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function decodeAll(
-  folder: string,
-  env: NodeJS.ProcessEnv,
-  data: DemoData,
-  filters: readonly Filter[],
-): Promise<DemoRow[]> {
-  const ours = new Map(
-    filters.flatMap(({ name, description }) =>
-      [description.id, ...(description.aliases ?? []).map((alias) => alias.id)].map((id) => [id, name] as const),
-    ),
+/** Runs the demo. Prints the table on stdout, progress on stderr; true when everything matched. */
+export function demo(options: { json?: boolean; build?: boolean } = {}): Promise<boolean> {
+  return withInstalled(options.build !== false, async (installed) =>
+    report(await decodeAll(installed), installed.data, options.json === true),
   );
-  const pipelineWords = (dataset: ExpectedDataset): string =>
-    dataset.filters.map(({ id }) => `${id} ${BUILT_INS.get(id) ?? ours.get(id)}`).join(' + ');
+}
+
+async function decodeAll({ folder, env, data, filters }: Installed): Promise<DemoRow[]> {
+  const ours = namesById(filters);
   const files = data.files
     .map((file) => ({ ...file, datasets: file.datasets.filter((dataset) => covered(dataset, ours)) }))
     .filter(({ datasets }) => datasets.length > 0);
@@ -152,7 +174,7 @@ async function decodeAll(
         const stages = answer?.filters?.filter(({ id }) => isOurs(id, via)) ?? [];
         const isSkipped = stages.length > 0 && stages.every(({ variant }) => variant === 'skipped');
         const variant = isSkipped ? 'host' : via;
-        const row = { file: file.label, dataset: dataset.path, filters: pipelineWords(dataset), variant };
+        const row = { file: file.label, dataset: dataset.path, filters: pipelineWords(dataset, ours), variant };
         rows.push(compare(row, dataset, answer));
       }
     }
@@ -165,6 +187,10 @@ const PORTABLE = (
   JSON.parse(readFileSync(join(ROOT, 'tests/corpus/portable.json'), 'utf8')) as { digests: Record<string, string> }
 ).digests;
 
+/** The digest that a dataset must decode to here. */
+export const digestOf = (dataset: ExpectedDataset): string | undefined =>
+  PORTABLE[dataset.sha256 ?? ''] ?? dataset.sha256 ?? undefined;
+
 type RowHead = Pick<DemoRow, 'file' | 'dataset' | 'filters' | 'variant'>;
 
 function compare(row: RowHead, dataset: ExpectedDataset, answer: Digest | undefined): DemoRow {
@@ -172,7 +198,7 @@ function compare(row: RowHead, dataset: ExpectedDataset, answer: Digest | undefi
   if (answer === undefined) return fail('h5z digest did not mention this dataset');
   if (answer.error !== undefined) return fail(`${answer.error.code}: ${answer.error.message}`);
   if (answer.via !== row.variant) return fail(`decoded by ${answer.via}, not by ${row.variant}`);
-  const expected = PORTABLE[dataset.sha256 ?? ''] ?? dataset.sha256;
+  const expected = digestOf(dataset);
   if (answer.sha256 !== expected) return fail(`digest ${answer.sha256}, expected ${expected}`);
   return {
     ...row,

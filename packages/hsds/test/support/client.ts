@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { Environment } from './environment.ts';
-import { BUCKET, type Hsds } from './server.ts';
+import { BUCKET, endWithUs, type Hsds } from './server.ts';
 
 const run = promisify(execFile);
 
@@ -31,7 +31,8 @@ export interface NewDataset {
   readonly seed?: number;
 }
 
-function settings(server: Hsds, more: Record<string, string>): NodeJS.ProcessEnv {
+/** Environment of a client of `server`. */
+export function settings(server: Hsds, more: Record<string, string>): NodeJS.ProcessEnv {
   const account = { HS_ENDPOINT: server.endpoint, HS_USERNAME: 'admin', HS_PASSWORD: 'admin', HS_BUCKET: BUCKET };
   return { ...process.env, ...account, ...more };
 }
@@ -47,6 +48,7 @@ export class Client {
       env: settings(server, more),
       cwd: environment.folder,
     });
+    endWithUs(this.#child);
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
     });
@@ -88,6 +90,8 @@ export async function load(
 ): Promise<string> {
   const options = { env: settings(server, more), cwd: join(server.bucket, '..'), maxBuffer: 1 << 26 };
   const log = join(environment.folder, 'load.log');
-  const { stdout, stderr } = await run(environment.program(program), ['--logfile', log, ...args], options);
+  const running = run(environment.program(program), ['--logfile', log, ...args], options);
+  endWithUs(running.child);
+  const { stdout, stderr } = await running;
   return stdout + stderr;
 }
