@@ -64,8 +64,6 @@ export interface Addon {
   /** What the filter adds to its refusal of this chunk; empty when nothing. */
   explain(handle: Handle, chunk: Uint8Array, cd: Words): string;
   restore(handle: Handle, stored: Words, client: Uint32Array): number;
-  decodeAsync(handle: Handle, chunk: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
-  encodeAsync(handle: Handle, data: Uint8Array, out: Uint8Array, cd: Words): Promise<number>;
   /** `numbers`: for each step its stage, 1 when optional, and the most bytes it may decode to or -1. */
   plan(handles: readonly Handle[], cds: readonly Words[], numbers: Float64Array): Plan;
   runDecodeInto(plan: Plan, chunk: Uint8Array, out: Uint8Array): number | Failure;

@@ -15,12 +15,26 @@ import {
   toWords,
   type Variant,
 } from '@h5z/core';
-import { type Addon, DETACHED, type Handle, type LoadedLibrary, NOT_BYTES, SIZE_UNKNOWN, type Words } from './addon.js';
+import {
+  type Addon,
+  type Batch,
+  DETACHED,
+  type Encoded,
+  type Failure,
+  type Handle,
+  type LoadedLibrary,
+  NOT_BYTES,
+  SIZE_UNKNOWN,
+  type Words,
+} from './addon.js';
 
 /** What a chunk may decode to when the caller gives no `size`: HDF5's own limit for a chunk. */
 export const DEFAULT_SIZE_LIMIT = 2 ** 32 - 1;
 
 const E_OUTPUT = FILTER_ERRORS.H5Z_E_OUTPUT.value;
+
+/** The lane of chunks that come one by one: as many at once as there are threads. */
+let singles: Batch | undefined;
 
 export class NativeCodec implements Codec {
   readonly id: number;
@@ -108,7 +122,8 @@ export class NativeCodec implements Codec {
     const plan = this.#plan(chunk, cd, options?.size);
     for (let cap = plan.first; ; cap = Math.min(cap * 2, plan.limit)) {
       const out = this.#allocate(cap, 'decode');
-      const n = await this.#addon.decodeAsync(this.#handle, chunk, out, cd);
+      const result = (await this.#submit(chunk, cd, out)) as number | Failure;
+      const n = typeof result === 'number' ? result : result.code;
       if (n === E_OUTPUT && cap < plan.last) continue;
       return this.#take(out, n, 'decode', chunk, cd);
     }
@@ -116,8 +131,17 @@ export class NativeCodec implements Codec {
 
   async encodeAsync(data: Uint8Array, options?: EncodeOptions): Promise<Uint8Array> {
     const cd = wordsOf(options?.cdValues);
-    const out = this.#allocate(this.#bound(data, cd), 'encode');
-    return this.#take(out, await this.#addon.encodeAsync(this.#handle, data, out, cd), 'encode', data);
+    const size = this.#bound(data, cd);
+    const result = (await this.#submit(data, cd, true)) as Encoded | Failure;
+    if ('code' in result) throw this.#error(result.code, 'encode', data, { size });
+    return result.data;
+  }
+
+  /** A job of the addon's pool: the filter as a pipeline of one stage. */
+  #submit(input: Uint8Array, cd: Words, target: Uint8Array | true): ReturnType<Addon['submit']> {
+    const plan = this.#addon.plan([this.#handle], [cd], Float64Array.of(0, 0, -1));
+    singles ??= this.#addon.openBatch(0, undefined, false);
+    return this.#addon.submit(singles, plan, input, 0, 0, target, 0);
   }
 
   /**

@@ -99,6 +99,7 @@ class NativePipeline implements HostedPipeline {
     const addon = this.#addon;
     limitThreads(addon);
     const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true);
+    const inPlace = output?.own === true || output?.out.buffer instanceof SharedArrayBuffer;
     const files = new Map<ChunkFile, OpenFile>();
 
     const run = async <T extends number | Uint8Array>(chunk: Chunk, target: Uint8Array | Float64Array | undefined) => {
@@ -117,8 +118,9 @@ class NativePipeline implements HostedPipeline {
     };
 
     return {
-      // While JavaScript takes results, every thread finds another chunk.
-      width: threads ?? 2 * addon.threads() + 2,
+      // While JavaScript takes results, every thread finds another chunk; more of what lies in its place already when it is
+      // done, so that JavaScript is woken once for many (see pool.cc).
+      width: (inPlace ? 6 : 2) * Math.min(threads ?? 1024, addon.threads()) + 2,
       decode: async (chunk) => {
         const { size } = chunk;
         if (size === undefined) return run<Uint8Array>(chunk, undefined);

@@ -29,7 +29,7 @@ export interface LoadNativeOptions {
  *
  * A codec may be used from the thread that loaded it; other worker threads load their own. Its `decode` without `size`
  * accepts what the chunk claims up to {@link DEFAULT_SIZE_LIMIT} bytes, and grows the output when the chunk does not say.
- * `decodeAsync` and `encodeAsync` copy their input before they return and work in libuv's thread pool.
+ * `decodeAsync` and `encodeAsync` copy their input before they return and work on the threads that `threads()` counts.
  *
  * Throws H5zError: `H5Z_NO_PLATFORM` (this package has no addon for the platform), `H5Z_INTEGRITY` (another hash),
  * `H5Z_NATIVE_LOAD` (not there, not loadable, no h5z filter, another ABI version).
@@ -44,7 +44,7 @@ export function loadNative(path: string, options: LoadNativeOptions = {}): Codec
 }
 
 /**
- * How many threads decode and encode batches (`decodeMany` and its siblings): one set for the process, whichever worker
+ * How many threads decode and encode (`decodeMany` and its siblings, `decodeAsync`): one set for the process, whichever worker
  * thread asks. Default: as many as there are physical cores that this process may use.
  */
 export function threads(): number {

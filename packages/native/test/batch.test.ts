@@ -156,6 +156,79 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
     }
   });
 
+  it('run 32 filters, those that a mask leaves, and none', async () => {
+    const many = createPipeline(Array.from({ length: 32 }, () => ({ id: codec.id, cdValues: RLE, flags: 1, codec })));
+    const data = new Uint8Array(3000).map((_, i) => i >> 5);
+    const whole = many.encode(data);
+    for (const mask of [0, 0xffffffff, 0xfffffffe, 0x7fffffff, 0x5aa5f00f]) {
+      // Those that are left do not all find something to encode, and are left out then.
+      const left = many.stages.map((_, i) => i).filter((i) => ((mask >>> i) & 1) === 0);
+      const some = createPipeline(left.map((i) => many.stages[i] as LoadedStage));
+      const { data: chunk, filterMask: out } = left.length === 0 ? { data, filterMask: 0 } : some.encode(data);
+      const filterMask = left.reduce((sum, i, at) => ((out >>> at) & 1 ? sum | (1 << i) : sum), mask) >>> 0;
+      const options = { filterMask, size: data.length };
+      expect(many.decode(chunk, options)).toEqual(data);
+      expect(await many.decodeMany([chunk], options)).toEqual([data]);
+      const layout = { shape: [3000], chunk: [3000], itemSize: 1 };
+      const place = { data: chunk, filterMask, offset: [0] };
+      expect(await many.decodeMany([place], { layout })).toEqual(data);
+    }
+    await expect(many.decodeMany([whole.data], { filterMask: 0xffffffff, size: data.length })).rejects.toMatchObject({
+      code: 'H5Z_E_CORRUPT',
+      message: expect.stringMatching(/^chunk 0: the chunk decoded to \d+ bytes, but its dataset says 3000/),
+    });
+  });
+
+  it('settle every chunk of many batches at once, of any size', async () => {
+    const { data, filterMask } = native.encode(new Uint8Array(64).fill(3));
+    setThreads(3);
+    const batches = Array.from({ length: 300 }, async (_, n) => {
+      const count = n % 41;
+      const chunks = Array.from({ length: count }, (_, i) => ({ data, filterMask, offset: [i * 64] }));
+      const layout = { shape: [count * 64], chunk: [64], itemSize: 1 };
+      let done = 0;
+      const onChunk = () => done++;
+      const out = await native.decodeMany(chunks, { layout, onChunk, ...(n % 3 ? {} : { threads: 1 + (n % 2) }) });
+      return done === count && out.every((byte) => byte === 3);
+    });
+    expect((await Promise.all(batches)).every(Boolean)).toBe(true);
+  });
+
+  it('hold at most a few chunks a thread beside the output', () => {
+    const script = `
+      const { createPipeline } = await import('@h5z/core');
+      const { loadNative, setThreads } = await import('@h5z/native');
+      const codec = loadNative(${JSON.stringify(path)});
+      const stage = { id: 40001, cdValues: [1, 9], codec };
+      const pipeline = createPipeline([stage]);
+      const chunk = 4 << 20;
+      const data = new Uint8Array(chunk).map((_, i) => i >> 4);
+      const file = { path: FILE, read() { throw new Error('not here'); } };
+      const stored = pipeline.encode(data).data;
+      const { writeFileSync } = await import('node:fs');
+      writeFileSync(FILE, stored);
+      const count = 64;
+      setThreads(THREADS);
+      const layout = { shape: [count * 2048, 2048], chunk: [2048, 2048], itemSize: 1 };
+      const chunks = Array.from({ length: count }, (_, i) => ({ file, address: 0, length: stored.length, offset: [i * 2048, 0] }));
+      const into = pipeline.allocate(count * chunk).fill(1);
+      await pipeline.decodeMany(chunks.slice(0, 1), { into, layout });
+      const before = process.resourceUsage().maxRSS * 1024;
+      await pipeline.decodeMany(chunks, { into, layout });
+      const narrow = { shape: [count * 2048, 2000], chunk: [2048, 2048], itemSize: 1 };
+      await pipeline.decodeMany(chunks, { into, layout: narrow }); // through the threads' own memory
+      const right = into.subarray(0, 2000).every((n, i) => n === data[i]);
+      console.log(right ? (process.resourceUsage().maxRSS * 1024 - before) / chunk : 'wrong values');`;
+    const chunksHeld = [1, 2, 4].map((count) => {
+      const text = script.replaceAll('FILE', JSON.stringify(join(folder, 'memory'))).replace('THREADS', String(count));
+      return Number(
+        execFileSync(process.execPath, ['--input-type=module', '-e', text], { cwd: here, encoding: 'utf8' }),
+      );
+    });
+    // A thread has the stored chunk and, where it does not go straight to its place, the decoded one; the output has 64.
+    for (const [i, count] of [1, 2, 4].entries()) expect(chunksHeld[i]).toBeLessThan(3 * count + 2);
+  });
+
   it('stop at the first chunk that fails, in their order, whatever the threads do', async () => {
     const { data, filterMask } = native.encode(new Uint8Array(100));
     const chunks = Array.from({ length: 200 }, (_, i) => ({

@@ -1,6 +1,6 @@
 // batch.cc: whole pipelines for JavaScript: here and now, or as jobs of the pool whose promises settle when they are done.
 //
-//     JavaScript: Submit -> Pool ... Run ... -> Env::Done -> JavaScript: Env::Drain settles the promise
+//     JavaScript: Submit -> Pool ... Run ... -> Env::Done, Env::Tell -> JavaScript: Env::Drain settles the promises
 //
 // Nobody can pull memory from under a running job. JavaScript may transfer an ArrayBuffer away at any time, so that of those
 // only private ones are touched by other threads: outputs that nobody else has yet. Inputs are copied into the job, and what
@@ -35,6 +35,7 @@ class Env final : public Owner {
     return static_cast<Env*>(data);
   }
   void Done(std::unique_ptr<Job> job) override;
+  void Tell() override;
   void Began();
 
   Scratch scratch;  // of calls here and now
@@ -142,13 +143,12 @@ enum class Want {
 
 class ChunkJob final : public Job {
  public:
-  void Run(Scratch& scratch) override;
+  bool Run(Scratch& scratch) override;
   // On the JavaScript thread.
   void Settle(napi_env env, Env* mine);
 
   Want want = Want::kNumber;
   std::shared_ptr<Plan> plan;
-  std::shared_ptr<Lane> lane;
   std::shared_ptr<File> file;
   uint64_t address = 0;
   Span in = {nullptr, 0};    // in `copy`, or in shared memory
@@ -164,6 +164,7 @@ class ChunkJob final : public Job {
 
  private:
   void Fetch(Scratch& scratch);
+  void Work(Scratch& scratch);
   void Keep(Span decoded);
 };
 
@@ -193,7 +194,14 @@ void ChunkJob::Keep(Span decoded) {
   result_size = decoded.size;
 }
 
-void ChunkJob::Run(Scratch& scratch) {
+// What lies in its place already is told of together with what comes after it: to wake JavaScript for each chunk would
+// take the processor away from the threads that decode.
+bool ChunkJob::Run(Scratch& scratch) {
+  Work(scratch);
+  return want == Want::kPlaced && direct && outcome.n == static_cast<int64_t>(chunk_size);
+}
+
+void ChunkJob::Work(Scratch& scratch) {
   Fetch(scratch);
   if (outcome.n < 0) return;
   Span decoded = {nullptr, 0};
@@ -279,7 +287,11 @@ void Env::Began() {
 void Env::Done(std::unique_ptr<Job> job) {
   std::lock_guard<std::mutex> lock(mutex_);
   done_.push_back(std::move(job));
-  if (woken_) return;
+}
+
+void Env::Tell() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (woken_ || done_.empty()) return;
   woken_ = true;
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }

@@ -1,9 +1,7 @@
 // codec.cc: the functions of one filter on JavaScript's buffers, without copies. Every function takes what src/codec.ts has
 // prepared and returns a number, a count of bytes or a negative code; texts, limits and allocation are JavaScript's.
 
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "arguments.h"
 #include "functions.h"
@@ -98,77 +96,6 @@ Napi::Value Restore(const Napi::CallbackInfo& info) {
   return Number(a.env, static_cast<int64_t>(stored.size));
 }
 
-// ---- off the event loop -----------------------------------------------------------------------------------------
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-// One chunk on its way through another thread. Input and cd_values are copies, since JavaScript may change, shrink
-// or transfer their buffers meanwhile; the output is an array that JavaScript shows to nobody before the end.
-//
-//     JavaScript: Start -> Submit -> ... pool thread: Execute ... -> JavaScript: OnOK resolves the promise
-//
-// Submit is the only place that knows which pool runs a job: today libuv's.
-class Job final : public Napi::AsyncWorker {
- public:
-  // decodeAsync(handle, chunk, out, cd), encodeAsync(handle, data, out, cd): promise of what the sync form returns.
-  template <Way way>
-  static Napi::Value Start(const Napi::CallbackInfo& info) {
-    Arguments<4> a(info);
-    Bytes in = BytesOf(a.env, a.value[1]), out = BytesOf(a.env, a.value[2]);
-    Words cd = WordsOf(a.env, a.value[3]);
-    size_t cd_bytes = cd.size * sizeof *cd.data;
-    std::unique_ptr<uint8_t, Free> copy(static_cast<uint8_t*>(std::malloc(cd_bytes + in.size + 1)));
-    int64_t error = in.error ? in.error : out.error;
-    if (!a.filter) error = H5Z_E_INTERNAL;
-    if (!error && !copy) error = H5Z_E_MEMORY;
-    napi_value promise;
-    napi_deferred deferred;
-    if (napi_create_promise(a.env, &deferred, &promise) != napi_ok) return Napi::Value();
-    if (error) {
-      napi_resolve_deferred(a.env, deferred, Number(a.env, error));
-      return Napi::Value(a.env, promise);
-    }
-    if (cd_bytes) std::memcpy(copy.get(), cd.data, cd_bytes);
-    std::memcpy(copy.get() + cd_bytes, in.data, in.size);
-    cd.data = reinterpret_cast<const uint32_t*>(copy.get());
-    in.data = copy.get() + cd_bytes;
-    auto* job = new Job(a.env, way, a.filter, cd, in, out, std::move(copy));
-    job->keep_out_ = Napi::Persistent(Napi::Object(a.env, a.value[2]));
-    job->deferred_ = deferred;
-    Submit(job);
-    return Napi::Value(a.env, promise);
-  }
-
- private:
-  Job(Napi::Env env, Way way, const h5z_filter* filter, Words cd, Bytes in, Bytes out,
-      std::unique_ptr<uint8_t, Free> copy)
-      : Napi::AsyncWorker(env, "h5z"), way_(way), filter_(filter), cd_(cd), in_(in), out_(out),
-        copy_(std::move(copy)) {}
-
-  static void Submit(Job* job) { job->Queue(); }
-
-  void Execute() override { result_ = Run(way_, filter_, cd_, in_, out_); }
-
-  // Plain calls whose failure is ignored: in a worker thread that is being terminated no JavaScript may run any more.
-  void OnOK() override {
-    napi_value n;
-    if (napi_create_double(Env(), static_cast<double>(result_), &n) == napi_ok) {
-      napi_resolve_deferred(Env(), deferred_, n);
-    }
-  }
-
-  napi_deferred deferred_ = nullptr;
-  Way way_;
-  const h5z_filter* filter_;
-  Words cd_;
-  Bytes in_, out_;
-  std::unique_ptr<uint8_t, Free> copy_;
-  Napi::ObjectReference keep_out_;
-  int64_t result_ = H5Z_E_INTERNAL;
-};
-
 }  // namespace
 
 void InitCodec(Napi::Env env, Napi::Object exports) {
@@ -179,8 +106,6 @@ void InitCodec(Napi::Env env, Napi::Object exports) {
   exports.Set("derive", Napi::Function::New<Derive>(env, "derive"));
   exports.Set("explain", Napi::Function::New<Explain>(env, "explain"));
   exports.Set("restore", Napi::Function::New<Restore>(env, "restore"));
-  exports.Set("decodeAsync", Napi::Function::New<Job::Start<Way::kDecode>>(env, "decodeAsync"));
-  exports.Set("encodeAsync", Napi::Function::New<Job::Start<Way::kEncode>>(env, "encodeAsync"));
 }
 
 }  // namespace h5z

@@ -36,6 +36,7 @@ void Pool::Submit(const std::shared_ptr<Lane>& lane, std::unique_ptr<Job> job) {
       Scratch scratch;
       job->Run(scratch);
       lane->owner->Done(std::move(job));
+      lane->owner->Tell();
       return;
     }
   }
@@ -57,6 +58,12 @@ void Pool::Leave(Owner* owner) {
     lane->waiting.clear();
   }
   quiet_.wait(lock, [owner] { return owner->running_ == 0; });
+}
+
+// Whether the lane's jobs last until its owner, told by the next of them, has given more.
+bool Pool::Supplied(const Lane& lane) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return lane.waiting.size() > std::min(lane.limit, target_);
 }
 
 void Pool::Enter(void* pool) { static_cast<Pool*>(pool)->Work(); }
@@ -89,9 +96,11 @@ void Pool::Work() {
     lane->running++;
     lane->owner->running_++;
     lock.unlock();
-    job->Run(scratch);
+    const bool can_wait = job->Run(scratch);
     scratch.Trim();
     lane->owner->Done(std::move(job));
+    // Asked only now: a job that waits yet ends after this one is with the owner, who learns of both then.
+    if (!can_wait || !Supplied(*lane)) lane->owner->Tell();
     lock.lock();
     lane->running--;
     if (--lane->owner->running_ == 0) quiet_.notify_all();

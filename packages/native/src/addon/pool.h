@@ -17,8 +17,8 @@ namespace h5z {
 class Job {
  public:
   virtual ~Job() = default;
-  // On a thread of the pool.
-  virtual void Run(Scratch& scratch) = 0;
+  // On a thread of the pool. Whether its owner need not be told of it before it is told of another.
+  virtual bool Run(Scratch& scratch) = 0;
 };
 
 // Who gives jobs and takes them back when they are done.
@@ -27,6 +27,8 @@ class Owner {
   virtual ~Owner() = default;
   // On a thread of the pool, no lock held. Takes the job over.
   virtual void Done(std::unique_ptr<Job> job) = 0;
+  // The same. That there are jobs to take back.
+  virtual void Tell() = 0;
 
  private:
   friend class Pool;
@@ -59,6 +61,7 @@ class Pool {
   Pool();
   static void Enter(void* pool);
   void Work();
+  bool Supplied(const Lane& lane);
   std::shared_ptr<Lane> Next();
 
   std::mutex mutex_;
