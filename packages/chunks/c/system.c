@@ -1,6 +1,7 @@
-/* What Emscripten's libc would ask an operating system for, answered inside the module, so that it imports nothing
- * but h5z_read: no files, no environment, output that goes nowhere, and a clock that leaps a second whenever it is read:
- * libhdf5 sleeps before it reads damaged metadata again, and a sleep without a system is a loop that asks for the time. */
+/* What Emscripten's libc would ask an operating system for, answered inside the module, so that it imports only what the
+ * other files here ask of the host: no files, no environment, output that goes nowhere, and a clock that leaps a second
+ * whenever it is read: libhdf5 sleeps before it reads damaged metadata again, and a sleep without a system is a loop that
+ * asks for the time. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-// The allocated chunks of a dataset as one typed array: 10^7 of them take 320 MB where objects would take gigabytes.
+// The allocated chunks of a dataset as typed arrays: 10^7 of them take 320 MB where objects would take gigabytes.
 
 import type { Chunk } from './types.js';
 
@@ -13,20 +13,24 @@ export class ChunkList implements Iterable<Chunk> {
   readonly length: number;
   /** Chunks along each dimension of the dataset, allocated or not. */
   readonly grid: readonly number[];
-  readonly #records: Float64Array;
+  readonly #blocks: readonly Float64Array[];
+  /** Chunks of a block; the last may have fewer. */
+  readonly #each: number;
   readonly #chunk: readonly number[];
 
-  /** @internal */
+  /** @internal `blocks`: all but the last of one length. They are this list's from now on. */
   constructor(
-    records: Float64Array,
+    blocks: readonly Float64Array[],
     shape: readonly number[],
     chunk: readonly number[],
     twice: (offset: readonly number[]) => Error,
   ) {
-    this.length = records.length / FIELDS;
+    this.length = blocks.reduce((sum, { length }) => sum + length, 0) / FIELDS;
+    this.#blocks = blocks;
+    this.#each = Math.max(1, (blocks[0]?.length ?? 0) / FIELDS);
     this.grid = shape.map((n, i) => Math.ceil(n / (chunk[i] ?? 1)));
     this.#chunk = chunk;
-    this.#records = sorted(records);
+    this.#sort();
     for (let i = 1; i < this.length; i++) {
       if (this.#field(i, 0) === this.#field(i - 1, 0)) throw twice(this.#offset(this.#field(i, 0)));
     }
@@ -107,7 +111,8 @@ export class ChunkList implements Iterable<Chunk> {
   }
 
   #field(index: number, field: number): number {
-    return this.#records[index * FIELDS + field] ?? 0;
+    const block = Math.floor(index / this.#each);
+    return this.#blocks[block]?.[(index - block * this.#each) * FIELDS + field] ?? 0;
   }
 
   #offset(number: number): number[] {
@@ -133,17 +138,31 @@ export class ChunkList implements Iterable<Chunk> {
     }
     return low;
   }
-}
 
-/** Most chunk indexes give them in order already. */
-function sorted(records: Float64Array): Float64Array {
-  const number = (i: number) => records[i * FIELDS] ?? 0;
-  const length = records.length / FIELDS;
-  let inOrder = true;
-  for (let i = 1; i < length && inOrder; i++) inOrder = number(i) >= number(i - 1);
-  if (inOrder) return records;
-  const order = Uint32Array.from({ length }, (_, i) => i).sort((a, b) => number(a) - number(b));
-  const out = new Float64Array(records.length);
-  for (const [i, from] of order.entries()) out.set(records.subarray(from * FIELDS, from * FIELDS + FIELDS), i * FIELDS);
-  return out;
+  /** By number. Chunk indexes give them in order already, but for damaged ones. */
+  #sort(): void {
+    let inOrder = true;
+    for (let i = 1; i < this.length && inOrder; i++) inOrder = this.#field(i, 0) >= this.#field(i - 1, 0);
+    if (inOrder) return;
+    // order[i]: where the chunk lies now that belongs to place i. Each cycle of moves is done in place.
+    const order = Uint32Array.from({ length: this.length }, (_, i) => i);
+    order.sort((a, b) => this.#field(a, 0) - this.#field(b, 0));
+    for (let start = 0; start < this.length; start++) {
+      const first = [0, 1, 2, 3].map((field) => this.#field(start, field));
+      for (let to = start; order[to] !== to; ) {
+        const from = order[to] ?? 0;
+        for (let field = 0; field < FIELDS; field++) {
+          this.#put(to, field, from === start ? (first[field] ?? 0) : this.#field(from, field));
+        }
+        order[to] = to;
+        to = from;
+      }
+    }
+  }
+
+  #put(index: number, field: number, value: number): void {
+    const block = Math.floor(index / this.#each);
+    const records = this.#blocks[block];
+    if (records !== undefined) records[(index - block * this.#each) * FIELDS + field] = value;
+  }
 }

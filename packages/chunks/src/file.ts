@@ -55,6 +55,7 @@ export async function open(input: FileInput, options: OpenOptions = {}): Promise
     hdf5.root();
     return new H5File({ name, size: source.size, hdf5, source, session: undefined, walked: undefined });
   } catch (error) {
+    hdf5.close();
     source.close();
     throw inFile(error, name);
   }
@@ -130,7 +131,7 @@ export class H5File {
   }
 
   /** @internal */
-  async askChunks(address: number): Promise<Float64Array> {
+  async askChunks(address: number): Promise<readonly Float64Array[]> {
     const { hdf5, session } = this.#parts;
     return hdf5 ? hdf5.chunks(address) : this.#session(session).chunks(address);
   }
@@ -186,6 +187,7 @@ export class H5File {
   }
 
   close(): void {
+    this.#parts.hdf5?.close();
     this.#parts.source?.close();
     this.#parts.session?.close();
   }
@@ -262,7 +264,7 @@ export class Dataset {
   /** Reads the chunk index where it has not been read: the same list as `chunks`, for every kind of file. */
   async loadChunks(): Promise<ChunkList> {
     if (this.#chunks === undefined) {
-      let records: Float64Array = new Float64Array(0);
+      let records: readonly Float64Array[] = [];
       try {
         if (this.#isIndexed()) records = await this.file.askChunks(this.address);
       } catch (error) {
@@ -383,11 +385,11 @@ export class Dataset {
     return this.info.layout === 'chunked' && this.elements > 0;
   }
 
-  #index(ask: () => Float64Array): ChunkList {
+  #index(ask: () => readonly Float64Array[]): ChunkList {
     const { shape, chunk = [] } = this.info;
     const twice = (offset: readonly number[]) =>
       this.error('H5Z_E_CORRUPT', `chunk ${offset.join(',')} is there twice`, 'restore the file from a copy');
-    if (!this.#isIndexed()) return new ChunkList(new Float64Array(0), [], [], twice);
+    if (!this.#isIndexed()) return new ChunkList([], [], [], twice);
     if (chunk.length !== shape.length || chunk.some((n) => n < 1)) {
       const problem = `its chunks have shape ${chunk.join('x')}, the dataset ${shape.join('x')}`;
       throw this.error('H5Z_E_CORRUPT', problem, 'restore the file from a copy');

@@ -1,25 +1,9 @@
 // The WebAssembly module h5c.wasm (packages/chunks/c) from JavaScript: loading, calling, and surviving its traps.
-// One instance reads one file. A trap loses the instance's stack, so the next call gets a new instance.
+// One instance reads one file at a time. A trap loses the instance's stack, so the next call gets another instance.
 
 import { H5zError } from '@h5z/core';
+import { type Exports, Instance } from './instance.js';
 import { fileSystem, type Source } from './source.js';
-
-/** The exports of packages/chunks/c/h5c.c, which explains them. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  _initialize(): void;
-  h5c_open(size: number): number;
-  h5c_links(group: number): number;
-  h5c_dataset(dataset: number): number;
-  h5c_chunks(dataset: number): number;
-  h5c_compact(dataset: number): number;
-  h5c_filter(id: number, flags: number, cd: number, ncd: number, data: number, size: number, room: number): number;
-  h5c_alloc(size: number): number;
-  h5c_free(address: number): void;
-  h5c_result(): number;
-  h5c_result_size(): number;
-  h5c_error(): number;
-}
 
 export type WasmInput = WebAssembly.Module | ArrayBuffer | Uint8Array | URL | Response;
 
@@ -62,10 +46,8 @@ export async function compileModule(input: WasmInput | Promise<WasmInput>): Prom
 export class Hdf5 {
   readonly #module: WebAssembly.Module;
   readonly #source: Source | undefined;
-  #exports: Exports | undefined;
+  #instance: Instance | undefined;
   #root = -1;
-  /** What a read by the host threw: libhdf5 only learns that it failed. */
-  #readError: unknown;
 
   constructor(module: WebAssembly.Module, source?: Source) {
     this.#module = module;
@@ -86,10 +68,17 @@ export class Hdf5 {
     return JSON.parse(text.decode(this.#call((x) => x.h5c_dataset(dataset))));
   }
 
-  /** Per chunk four numbers: its number in the grid of chunks (C order), address, size, filter mask. */
-  chunks(dataset: number): Float64Array {
-    const bytes = this.#call((x) => x.h5c_chunks(dataset));
-    return new Float64Array(bytes.buffer, 0, bytes.length / 8);
+  /** Per chunk four numbers: its number in the grid of chunks (C order), address, size, filter mask. In blocks, all but the last as long as each other. */
+  chunks(dataset: number): Float64Array[] {
+    let taken: Float64Array[] = [];
+    this.#call((x, instance) => {
+      instance.taken = [];
+      const result = x.h5c_chunks(dataset);
+      taken = instance.taken;
+      instance.taken = [];
+      return result;
+    });
+    return taken;
   }
 
   compact(dataset: number): Uint8Array {
@@ -108,20 +97,27 @@ export class Hdf5 {
     });
   }
 
+  /** Lets go of the instance, which serves other files then. A later call takes another one. */
+  close(): void {
+    this.#instance?.giveBack();
+    this.#instance = undefined;
+  }
+
   /** Runs one question and copies its answer. */
-  #call(work: (x: Exports) => number): Uint8Array<ArrayBuffer> {
-    this.#readError = undefined;
+  #call(work: (x: Exports, instance: Instance) => number): Uint8Array<ArrayBuffer> {
     try {
-      this.#exports ??= this.#start();
-      const x = this.#exports;
-      if (work(x) < 0) throw this.#failure(x);
+      this.#instance ??= this.#start();
+      const instance = this.#instance;
+      const x = instance.exports;
+      instance.readError = undefined;
+      if (work(x, instance) < 0) throw failure(instance);
       const at = x.h5c_result() >>> 0;
       const answer = new Uint8Array(x.memory.buffer, at, x.h5c_result_size() >>> 0).slice();
-      if (x.memory.buffer.byteLength > KEEP_BYTES) this.#exports = undefined;
+      if (x.memory.buffer.byteLength > KEEP_BYTES) this.#instance = undefined;
       return answer;
     } catch (cause) {
       if (cause instanceof H5zError) throw cause;
-      this.#exports = undefined;
+      this.#instance = undefined;
       throw new H5zError('H5Z_E_INTERNAL', `libhdf5 gave up (${messageOf(cause)})`, {
         cause,
         remedy: 'the file is damaged in a way libhdf5 does not expect: restore it from a copy, or report it',
@@ -129,35 +125,27 @@ export class Hdf5 {
     }
   }
 
-  #start(): Exports {
-    let x: Exports | undefined;
-    const h5z_read = (offset: number, size: number, to: number): number => {
-      try {
-        if (x === undefined || this.#source === undefined) return -1;
-        this.#source.readInto(offset, new Uint8Array(x.memory.buffer, to >>> 0, size >>> 0));
-        return 0;
-      } catch (error) {
-        this.#readError = error;
-        return -1;
-      }
-    };
-    const instance = new WebAssembly.Instance(this.#module, { h5z: { h5z_read } });
-    x = instance.exports as unknown as Exports;
-    x._initialize();
+  #start(): Instance {
+    const instance = Instance.take(this.#module);
     if (this.#source !== undefined) {
-      this.#root = x.h5c_open(this.#source.size);
-      if (this.#root < 0) throw this.#failure(x);
+      instance.source = this.#source;
+      this.#root = instance.exports.h5c_open(this.#source.size);
+      if (this.#root < 0) {
+        const problem = failure(instance);
+        instance.giveBack();
+        throw problem;
+      }
     }
-    return x;
+    return instance;
   }
+}
 
-  #failure(x: Exports): unknown {
-    if (this.#readError !== undefined) return this.#readError;
-    const bytes = new Uint8Array(x.memory.buffer, x.h5c_error() >>> 0);
-    const reason = text.decode(bytes.slice(0, Math.min(bytes.indexOf(0), 1024)));
-    if (reason === 'out of memory') return new H5zError('H5Z_E_MEMORY', 'libhdf5 ran out of memory');
-    return new H5zError('H5Z_E_CORRUPT', `libhdf5: ${reason}`, { remedy: 'restore the file from a copy' });
-  }
+function failure({ exports: x, readError }: Instance): unknown {
+  if (readError !== undefined) return readError;
+  const bytes = new Uint8Array(x.memory.buffer, x.h5c_error() >>> 0);
+  const reason = text.decode(bytes.slice(0, Math.min(bytes.indexOf(0), 1024)));
+  if (reason === 'out of memory') return new H5zError('H5Z_E_MEMORY', 'libhdf5 ran out of memory');
+  return new H5zError('H5Z_E_CORRUPT', `libhdf5: ${reason}`, { remedy: 'restore the file from a copy' });
 }
 
 function copyIn(x: Exports, bytes: Uint8Array): number {

@@ -135,8 +135,8 @@ export class Session {
     }
   }
 
-  async chunks(address: number): Promise<Float64Array> {
-    return (await this.#ask({ ask: 'chunks', address })) as Float64Array;
+  async chunks(address: number): Promise<Float64Array[]> {
+    return (await this.#ask({ ask: 'chunks', address })) as Float64Array[];
   }
 
   async compact(address: number): Promise<Uint8Array> {

@@ -61,6 +61,8 @@ export function fileSource(place: string | URL): Source {
     size,
     path: process.getBuiltinModule('node:path').resolve(path),
     readInto(offset, to) {
+      // The descriptor's number may be another file's by now.
+      if (!open) throw new H5zError('H5Z_FILE', `${path} is closed`, { remedy: 'read from it before you close it' });
       let done = 0;
       while (done < to.length) {
         const got = fs.readSync(fd, to, done, to.length - done, offset + done);
