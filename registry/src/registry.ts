@@ -16,7 +16,7 @@ import { type CatalogueEntry, lookup } from './catalogue.js';
 import { type FilterReference, missingFilter } from './missing.js';
 
 /** What `resolve` looks for. `native` and `hsds` mean this process's platform unless `platform` says another. */
-export type Target = 'native' | 'wasm' | 'wasm-decode' | 'h5wasm' | 'hsds' | Platform;
+export type Target = 'native' | 'wasm' | 'wasm-decode' | 'h5wasm' | 'cuda' | 'webgpu' | 'hsds' | Platform;
 
 export interface ResolveOptions {
   readonly target: Target;
@@ -30,7 +30,7 @@ export interface Resolved {
   readonly name: string;
   readonly package: string;
   readonly version: string;
-  readonly variant: 'native' | 'wasm' | 'h5wasm';
+  readonly variant: 'native' | 'wasm' | 'h5wasm' | 'cuda' | 'webgpu';
   readonly platform?: Platform;
   /** Path in the package. */
   readonly file: string;
@@ -198,6 +198,11 @@ class PackageRegistry implements Registry {
       const entry = variants.h5wasm[0];
       if (!entry) throw nowhere('side module for h5wasm', []);
       return { ...base, variant: 'h5wasm', ...facts(entry) };
+    }
+    if (target === 'cuda' || target === 'webgpu') {
+      const { file, size = 0, sha256 = '', encode = false, reason } = variants[target];
+      if (file === undefined) throw nowhere(`kernels for ${target} (${reason})`, []);
+      return { ...base, variant: target, ...facts({ file, size, sha256, encode }) };
     }
     const wanted = target === 'native' || target === 'hsds' ? (platform ?? this.#platform()) : target;
     const entry = variants.native.find((file) => file.platform === wanted);

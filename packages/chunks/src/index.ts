@@ -19,7 +19,16 @@ export {
 export { HOST_FILTERS, hostCodec } from './host.js';
 export type { HttpOptions } from './http.js';
 export type { WasmInput } from './module.js';
-export { type Box, loadPipeline, type PipelineFinder, type ReadOptions, readAll, readBands } from './read.js';
+export {
+  type Box,
+  loadPipeline,
+  type PipelineFinder,
+  type ReadOptions,
+  readAll,
+  readBands,
+  type Touched,
+  touchedBy,
+} from './read.js';
 export {
   type DatasetValues,
   type NumberArray,

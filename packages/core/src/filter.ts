@@ -3,8 +3,18 @@
 
 import { H5zError, isH5zError } from './errors.js';
 import type { FilterDescription, Manifest, NativeFile, WasmFile } from './generated/schema.js';
+import { checkSha256 } from './integrity.js';
 import { fromStoredValues, toClientValues } from './params.js';
-import type { CdValues, Codec, FilterPackage, FilterSpec, LoadOptions, SideModule, WasmSource } from './types.js';
+import type {
+  CdValues,
+  Codec,
+  FilterPackage,
+  FilterSpec,
+  GpuKernels,
+  LoadOptions,
+  SideModule,
+  WasmSource,
+} from './types.js';
 import { loadWasm, readWasm } from './wasm.js';
 
 /** What a package says of itself: its dist/about.js. */
@@ -30,6 +40,8 @@ export interface FilterFiles {
   readonly full?: () => WasmSource | Promise<WasmSource>;
   /** The side module for h5wasm. */
   readonly h5wasm?: () => URL;
+  /** The WGSL kernels: dist/webgpu.js. */
+  readonly webgpu?: () => Promise<{ readonly kernels: string }>;
   /** The package's root, where its files lie as they were packed. Absent in bundles. */
   readonly root?: () => URL;
   /** Reads file: URLs where fetch cannot. */
@@ -149,6 +161,22 @@ export function defineFilter<O extends object = Record<string, unknown>>(
     return Object.freeze({ id: description.id, name: description.name, url, sha256: entry.sha256, bytes });
   };
 
+  const kernels = async (kind: 'cuda' | 'webgpu'): Promise<GpuKernels> => {
+    const entry = manifest.variants[kind];
+    const { mode, reason, file, sha256, encode = false } = entry;
+    const none = (why: string): GpuKernels => ({ kind, mode: 'none', reason: why, encode: false });
+    if (mode === 'none' || file === undefined || sha256 === undefined) return none(reason);
+    const text = async (): Promise<string | undefined> => {
+      if (kind === 'webgpu') return (await files.webgpu?.())?.kernels;
+      if (files.root === undefined || files.readFile === undefined) return undefined;
+      return new TextDecoder().decode(await files.readFile(new URL(file, files.root())));
+    };
+    const found = await text();
+    if (found === undefined) return none(`this build of ${about.package.name} carries no kernels for ${kind}`);
+    await checkSha256(new TextEncoder().encode(found), sha256, `${about.package.name}/${file}`);
+    return { kind, mode, reason, encode, text: found };
+  };
+
   const spec = (options: object = {}): FilterSpec =>
     Object.freeze({
       id: description.id,
@@ -168,6 +196,7 @@ export function defineFilter<O extends object = Record<string, unknown>>(
       manifest,
       load,
       sideModule,
+      kernels,
       locate: (file: string): URL | undefined => (files.root ? new URL(file, files.root()) : undefined),
       describe: async (stored: CdValues) =>
         fromStoredValues(description, stored, description.restore ? (await load()).restore(stored) : undefined),

@@ -46,7 +46,15 @@ export {
 } from './params.js';
 export { createPipeline, type HostedPipeline, type Pipeline, type PipelineHost } from './pipeline.js';
 export { bytesOf, shortRead } from './staged.js';
-export { FLAG_OPTIONAL, type LoadedStage, type PreparedStages, type Step, withStage, wrongSize } from './stages.js';
+export {
+  encodedBound,
+  FLAG_OPTIONAL,
+  type LoadedStage,
+  type PreparedStages,
+  type Step,
+  withStage,
+  wrongSize,
+} from './stages.js';
 export type * from './types.js';
 export { datasetStruct, loadWasm, readWasm, TYPE_CLASSES, type WasmOptions } from './wasm.js';
 export { setWorkers, workers } from './worker-count.js';

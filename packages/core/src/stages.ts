@@ -121,7 +121,7 @@ function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: Chunk
   let before: LoadedStage | undefined;
   for (const [index, stage] of stages.entries()) {
     if (index < 32 && ((filterMask >>> index) & 1) === 1) continue;
-    if (before !== undefined && bound !== undefined) bound = boundOf(before, bound);
+    if (before !== undefined && bound !== undefined) bound = encodedBound(before, bound);
     steps.push({ stage, index, size: bound });
     before = stage;
   }
@@ -133,7 +133,7 @@ function stepsOf(stages: readonly LoadedStage[], { filterMask = 0, size }: Chunk
  * `encodeBound` is: zlib-ng's fastest level writes 9 bits for a byte. A filter that cannot say (an older decode-only module,
  * a size that its encoder refuses) is given eight times the size and 64 KiB: still a bound.
  */
-function boundOf(stage: LoadedStage, size: number): number {
+export function encodedBound(stage: LoadedStage, size: number): number {
   try {
     return Math.max(stage.codec.encodeBound(size, stage.cdValues), size + Math.ceil(size / 8) + 1024);
   } catch (error) {

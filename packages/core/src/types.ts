@@ -137,6 +137,18 @@ export interface SideModule {
   bytes(): Promise<Uint8Array>;
 }
 
+/** What a filter package has for a kind of GPU. `@h5z/gpu` runs it. */
+export interface GpuKernels {
+  readonly kind: 'cuda' | 'webgpu';
+  /** none: there is no `text`, and `reason` says why. */
+  readonly mode: 'full' | 'partial' | 'none';
+  /** What is missing and why, as the manifest says it. */
+  readonly reason: string;
+  readonly encode: boolean;
+  /** PTX or WGSL, of the manifest's hash. */
+  readonly text?: string;
+}
+
 /** What `import zstd from '@h5z/zstd'` gives: call it with options for a {@link FilterSpec}, or `load()` the codec. */
 export interface FilterPackage<O extends object = Record<string, unknown>> {
   (options?: O): FilterSpec;
@@ -154,6 +166,8 @@ export interface FilterPackage<O extends object = Record<string, unknown>> {
   load(options?: LoadOptions): Promise<Codec>;
   /** The h5wasm side module; undefined when the package has none. Loads nothing until `bytes()`. */
   sideModule(): Promise<SideModule | undefined>;
+  /** The kernels for a kind of GPU, or why there are none. Throws H5Z_INTEGRITY for a text that is not the manifest's. */
+  kernels(kind: 'cuda' | 'webgpu'): Promise<GpuKernels>;
   /** Where a file of the manifest lies; undefined where the package was bundled and only its parts have URLs. */
   locate(file: string): URL | undefined;
   /**

@@ -108,6 +108,8 @@ export function descriptionProblems(root = ROOT): string[] {
     }
     if ((variants.cuda?.mode ?? 'none') !== 'none' && !existsSync(join(folder, 'src/gpu.c')))
       problems.push(`${located.at(['variants', 'cuda'])}: there is no src/gpu.c with the kernels`);
+    if ((variants.webgpu?.mode ?? 'none') !== 'none' && !existsSync(join(folder, 'src/gpu.wgsl')))
+      problems.push(`${located.at(['variants', 'webgpu'])}: there is no src/gpu.wgsl with the kernels`);
   }
   return problems;
 }

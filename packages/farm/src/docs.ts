@@ -141,7 +141,7 @@ export function filterPage(folder: string): string {
       '',
     );
   if (manifest !== undefined) {
-    const { native, wasm, h5wasm, cuda } = manifest.variants;
+    const { native, wasm, h5wasm, cuda, webgpu } = manifest.variants;
     parts.push(
       '## Files of this build',
       '',
@@ -157,17 +157,19 @@ export function filterPage(folder: string): string {
             f.verified,
           ]),
           ...h5wasm.map((f) => ['h5wasm', 'h5wasm', bytes(f.size), `\`${f.sha256}\``, f.verified]),
-          ...(cuda.sha256 === undefined
-            ? []
-            : [
-                [
-                  'cuda',
-                  'PTX kernels',
-                  bytes(cuda.size ?? 0),
-                  `\`${cuda.sha256}\``,
-                  cuda.verifiedOn?.join(', ') || 'on no GPU',
+          ...Object.entries({ cuda, webgpu }).flatMap(([variant, { size, sha256, verifiedOn }]) =>
+            sha256 === undefined
+              ? []
+              : [
+                  [
+                    variant,
+                    variant === 'cuda' ? 'PTX kernels' : 'WGSL kernels',
+                    bytes(size ?? 0),
+                    `\`${sha256}\``,
+                    verifiedOn?.join(', ') || 'on no GPU',
+                  ],
                 ],
-              ]),
+          ),
         ],
         [2],
       ),

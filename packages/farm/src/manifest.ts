@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { basename, dirname, join } from 'node:path';
 import type {
   FilterDescription,
+  Gpu,
   Manifest,
   NativeFile,
   SideModuleFile,
@@ -100,7 +101,7 @@ export function makeManifest(filterDir: string): Manifest {
           },
         ]
       : [];
-  const gpu = (kind: 'cuda' | 'webgpu') => {
+  const gpu = (kind: 'cuda' | 'webgpu'): Gpu => {
     const file = `gpu/${description.name}.${kind === 'cuda' ? 'ptx' : 'wgsl'}`;
     const kernels =
       variants[kind] !== undefined && existsSync(join(filterDir, file))
@@ -112,7 +113,15 @@ export function makeManifest(filterDir: string): Manifest {
         variants[kind]?.reason ??
         `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
       // A GPU's name gets here when it has decoded the golden chunks, and no machine of ours has one.
-      ...(kernels === undefined ? {} : { file, size: kernels.length, sha256: hashOf(kernels), verifiedOn: [] }),
+      ...(kernels === undefined
+        ? {}
+        : {
+            file,
+            size: kernels.length,
+            sha256: hashOf(kernels),
+            encode: new RegExp(`\\bh5z_${description.name}_encode`).test(kernels.toString('latin1')),
+            verifiedOn: [],
+          }),
     };
   };
   return {

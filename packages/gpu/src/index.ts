@@ -1,3 +1,7 @@
 // @h5z/gpu: HDF5 chunks decoded on the GPU, in batches, from device memory to device memory.
 
+export { type OnDevice, type ToDeviceOptions, toDevice } from './dataset.js';
+export { createDecoder, type DecoderOptions, type DecodeToOptions, type DeviceDecoder } from './decoder.js';
+export { type Block, type BlockIndex, type BlockIndexOptions, blockIndex, refusal, wantsScratch } from './formats.js';
 export type * from './types.js';
+export { findWebGpu, openWebGpu, type WebGpuOptions } from './webgpu.js';

@@ -2,7 +2,7 @@
 // of chunks, answers. One batch is many chunks, one launch per stage and one status per chunk; nothing comes back to the
 // host but the statuses. Sizes and offsets are in bytes unless a comment says otherwise.
 
-import type { CdValues, FilterErrorCode } from '@h5z/core';
+import type { CdValues, ErrorCode } from '@h5z/core';
 
 export type GpuKind = 'cuda' | 'webgpu';
 
@@ -56,6 +56,8 @@ export interface GpuStage {
   readonly cdValues: CdValues;
   /** The kernels: PTX or WGSL, as the filter's package carries it, checked against its manifest. */
   readonly kernels: string;
+  /** The kernels ask for scratch as large as what they write (`wantsScratch`); without it chunks get H5Z_E_MEMORY. */
+  readonly scratch: boolean;
   /** Most bytes that an encoder of this stage makes of `size` bytes: how much room is made between stages. */
   readonly bound: (size: number) => number;
 }
@@ -171,5 +173,5 @@ export interface DeviceChunk {
   readonly size: number;
   readonly path: DecodePath;
   /** The error's code and sentence; undefined: decoded. */
-  readonly error?: { readonly code: FilterErrorCode | 'H5Z_FILE'; readonly message: string };
+  readonly error?: { readonly code: ErrorCode; readonly message: string };
 }

@@ -436,7 +436,11 @@ export interface Gpu {
   size?: number;
   sha256?: Sha256;
   /**
-   * GPUs on which the file decoded the golden chunks. Empty: it ran nowhere but in its build for processors.
+   * The kernels can encode too; they can always decode.
+   */
+  encode?: boolean;
+  /**
+   * GPUs on which the file decoded the golden chunks. Empty: it ran nowhere but on processors (built for them, or on a GPU's stand-in).
    */
   verifiedOn?: string[];
 }

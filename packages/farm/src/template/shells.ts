@@ -39,6 +39,17 @@ function modules({ manifest: { variants } }: About): [string, string][] {
   return found.filter((entry): entry is [string, string] => entry[1] !== undefined);
 }
 
+/** The WGSL as a module: bundlers carry it along, and no policy of a page forbids to import it. */
+export function kernelsText(about: About, text: string): string {
+  return `${heading(about, 'on WebGPU: the kernels of gpu/, as a module')}
+export const kernels = ${JSON.stringify(text)};
+`;
+}
+
+function kernelLines({ manifest: { variants } }: About): string {
+  return variants.webgpu.file === undefined ? '' : "  webgpu: () => import('./webgpu.js'),\n";
+}
+
 /** `new URL('literal', import.meta.url)` is what bundlers recognise; inside functions, so that nothing loads early. */
 function urlLines(about: About): string {
   return modules(about)
@@ -52,7 +63,7 @@ import { defineFilter } from '@h5z/core';
 import { about } from './about.js';
 
 export default defineFilter(about, {
-${urlLines(about)}});
+${urlLines(about)}${kernelLines(about)}});
 `;
 }
 
@@ -82,7 +93,7 @@ import { ${addons ? 'nativeHost, readFile' : 'readFile'} } from '@h5z/core/node'
 import { about } from './about.js';
 
 export default defineFilter(about, {
-${urlLines(about)}  root: () => new URL('../', import.meta.url),
+${urlLines(about)}${kernelLines(about)}  root: () => new URL('../', import.meta.url),
   readFile,
 ${addons ? "  native: nativeHost(() => import('@h5z/native')),\n" : ''}});
 `;

@@ -1,0 +1,160 @@
+// What the two block formats say before a block is decoded, LZ4 (32004) and bitshuffle with LZ4 (32008): where the blocks of a
+// chunk are, for programs that fetch and decode them by themselves (an FPGA, say), and what their kernels need.
+//
+//     u64 be decoded size | u32 be bytes of a block | u32 be length, block 0 | u32 be length, block 1 | ... | raw tail
+//
+// LZ4: a block whose length is its decoded size is stored as it is; the last block is what is left over. Bitshuffle: every block
+// is one LZ4 block of bit-transposed elements, the last one of a multiple of 8 elements, and fewer than 8 elements follow raw.
+// Sources: filters/lz4/src/filter.c and filters/bitshuffle/src/filter.c, which name the formats' own.
+
+import { type CdValues, H5zError } from '@h5z/core';
+
+const LZ4 = 32004;
+const BITSHUFFLE = 32008;
+const BITSHUFFLE_LZ4 = 2;
+const BITSHUFFLE_ZSTD = 3;
+const HEADER = 12;
+const LENGTH = 4;
+/** LZ4_MAX_INPUT_SIZE: no LZ4 block is larger. */
+const MOST = 0x7e000000;
+/** Bytes of a block that the kernels decode in a group's own memory. */
+const SHARED_BLOCK = 8192;
+
+/** One block of a chunk. Offsets are in bytes from the chunk's first stored and first decoded byte. */
+export interface Block {
+  readonly srcOffset: number;
+  readonly srcSize: number;
+  readonly dstOffset: number;
+  readonly dstSize: number;
+  /** lz4: an LZ4 block; raw: bytes as they are. */
+  readonly coding: 'lz4' | 'raw';
+  /** The decoded bytes are the rows of bits of `dstSize` / elementSize elements, to be transposed back. */
+  readonly transposed: boolean;
+}
+
+export interface BlockIndex {
+  /** Decoded bytes of the chunk. */
+  readonly size: number;
+  /** Decoded bytes of every block but the last. */
+  readonly blockSize: number;
+  /** Bytes of an element; 1 for LZ4, which does not know. */
+  readonly elementSize: number;
+  /** In order, without gaps in what is decoded. */
+  readonly blocks: readonly Block[];
+}
+
+export interface BlockIndexOptions {
+  /** HDF5 filter ID: 32004 or 32008. */
+  readonly id: number;
+  /** *Stored* cd_values. */
+  readonly cdValues: CdValues;
+  /** The chunk's full size in bytes, when it is known: a chunk that says otherwise is refused. */
+  readonly size?: number;
+}
+
+function corrupt(problem: string): H5zError {
+  return new H5zError('H5Z_E_CORRUPT', `the blocks of the chunk cannot be found: ${problem}`);
+}
+
+function refuse(problem: string, remedy: string): H5zError {
+  return new H5zError('H5Z_PARAMETER', problem, { remedy });
+}
+
+const automatic = (elem: number): number => Math.max(128, Math.floor(8192 / elem / 8) * 8);
+
+interface Bitshuffle {
+  readonly elem: number;
+  /** Elements. */
+  readonly block: number;
+  readonly codec: number;
+}
+
+function bitshuffle(cdValues: CdValues): Bitshuffle {
+  const [, , elem = 0, block = 0, codec = 0] = cdValues;
+  if (elem === 0 || block % 8 !== 0)
+    throw refuse(
+      `bitshuffle's cd_values are [${[...cdValues].join(', ')}]`,
+      'pass the stored ones, which have the size of an element third and a multiple of 8 fourth',
+    );
+  return { elem, block: block > 0 ? block : automatic(elem), codec };
+}
+
+/**
+ * Where the blocks of a chunk are. Reads nothing of the blocks but their lengths, which all lie inside of the chunk or this
+ * throws: H5Z_E_CORRUPT for a chunk whose header or lengths cannot be, H5Z_E_OUTPUT for one that is not of `size`, H5Z_PARAMETER
+ * for a filter or cd_values without LZ4 blocks. A block's own content is not looked at.
+ */
+export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): BlockIndex {
+  const { id, cdValues, size: expected } = options;
+  if (id !== LZ4 && id !== BITSHUFFLE)
+    throw refuse(`filter ${id} has no index of LZ4 blocks`, `use it for filters ${LZ4} and ${BITSHUFFLE}`);
+  const shuffled = id === BITSHUFFLE ? bitshuffle(cdValues) : undefined;
+  if (shuffled !== undefined && shuffled.codec !== BITSHUFFLE_LZ4)
+    throw refuse(`bitshuffle with codec ${shuffled.codec} has no LZ4 blocks`, 'use it where cd_values[4] is 2');
+  const elem = shuffled?.elem ?? 1;
+
+  if (chunk.length < HEADER) throw corrupt(`${chunk.length} bytes are no header`);
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const claimed = view.getBigUint64(0);
+  // LZ4 makes at most 255 bytes of one: a claim beyond that is a lie, and nobody makes room for it.
+  if (claimed / 255n > BigInt(chunk.length)) throw corrupt(`${chunk.length} bytes claim to be ${claimed}`);
+  const size = Number(claimed);
+  if (expected !== undefined && size !== expected)
+    throw new H5zError('H5Z_E_OUTPUT', `the chunk says that it has ${size} bytes, and its dataset ${expected}`);
+  if (size % elem !== 0) throw corrupt(`${size} bytes are no multiple of elements of ${elem}`);
+
+  const said = view.getUint32(8);
+  const elements = Math.floor(said / elem) || (shuffled === undefined ? 0 : automatic(elem));
+  if (shuffled !== undefined && elements % 8 !== 0) throw corrupt(`a block of ${elements} elements`);
+  const blockSize = elements * elem;
+  if (size > 0 && blockSize === 0) throw corrupt('blocks of 0 bytes');
+  const tail = shuffled === undefined ? 0 : ((size / elem) % 8) * elem;
+
+  const blocks: Block[] = [];
+  let srcOffset = HEADER;
+  for (let dstOffset = 0; dstOffset < size - tail; ) {
+    const dstSize = Math.min(blockSize, size - tail - dstOffset);
+    const left = chunk.length - srcOffset;
+    if (left < LENGTH) throw corrupt(`block ${blocks.length} has no length`);
+    const srcSize = view.getUint32(srcOffset);
+    if (srcSize > left - LENGTH)
+      throw corrupt(`block ${blocks.length} has ${srcSize} bytes, and ${left - LENGTH} are left`);
+    const coding = shuffled === undefined && srcSize === dstSize ? 'raw' : 'lz4';
+    if (coding === 'lz4' && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
+    blocks.push({
+      srcOffset: srcOffset + LENGTH,
+      srcSize,
+      dstOffset,
+      dstSize,
+      coding,
+      transposed: shuffled !== undefined,
+    });
+    srcOffset += LENGTH + srcSize;
+    dstOffset += dstSize;
+  }
+  if (chunk.length - srcOffset !== tail)
+    throw corrupt(`${chunk.length - srcOffset} bytes lie behind the blocks, and ${tail} should`);
+  if (tail > 0)
+    blocks.push({
+      srcOffset,
+      srcSize: tail,
+      dstOffset: size - tail,
+      dstSize: tail,
+      coding: 'raw',
+      transposed: false,
+    });
+  return { size, blockSize, elementSize: elem, blocks };
+}
+
+/** Why no kernel takes any chunk of a stage with these cd_values; undefined when they may. */
+export function refusal(id: number, cdValues: CdValues): string | undefined {
+  if (id !== BITSHUFFLE || cdValues[4] !== BITSHUFFLE_ZSTD) return undefined;
+  return 'its chunks are compressed by Zstandard, whose entropy coding is serial';
+}
+
+/** Whether the kernels of a stage want scratch as large as their output: bitshuffle's blocks of more than 8 KiB do. */
+export function wantsScratch(id: number, cdValues: CdValues): boolean {
+  const [, , elem = 0, block = 0, codec] = cdValues;
+  if (id !== BITSHUFFLE || elem === 0 || codec !== BITSHUFFLE_LZ4) return false;
+  return (block > 0 ? block : automatic(elem)) * elem > SHARED_BLOCK;
+}
