@@ -26,8 +26,8 @@ export interface Block {
   readonly srcSize: number;
   readonly dstOffset: number;
   readonly dstSize: number;
-  /** lz4: an LZ4 block; raw: bytes as they are. */
-  readonly coding: 'lz4' | 'raw';
+  /** The stored bytes are the decoded ones; false: they are one LZ4 block. */
+  readonly raw: boolean;
   /** The decoded bytes are the rows of bits of `dstSize` / elementSize elements, to be transposed back. */
   readonly transposed: boolean;
 }
@@ -119,14 +119,14 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
     const srcSize = view.getUint32(srcOffset);
     if (srcSize > left - LENGTH)
       throw corrupt(`block ${blocks.length} has ${srcSize} bytes, and ${left - LENGTH} are left`);
-    const coding = shuffled === undefined && srcSize === dstSize ? 'raw' : 'lz4';
-    if (coding === 'lz4' && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
+    const raw = shuffled === undefined && srcSize === dstSize;
+    if (!raw && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
     blocks.push({
       srcOffset: srcOffset + LENGTH,
       srcSize,
       dstOffset,
       dstSize,
-      coding,
+      raw,
       transposed: shuffled !== undefined,
     });
     srcOffset += LENGTH + srcSize;
@@ -140,7 +140,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
       srcSize: tail,
       dstOffset: size - tail,
       dstSize: tail,
-      coding: 'raw',
+      raw: true,
       transposed: false,
     });
   return { size, blockSize, elementSize: elem, blocks };
