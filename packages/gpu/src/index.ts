@@ -1,5 +1,6 @@
 // @h5z/gpu: HDF5 chunks decoded on the GPU, in batches, from device memory to device memory.
 
+export { type CudaGpuOptions, findCuda, openCuda } from './cuda.js';
 export { type OnDevice, type ToDeviceOptions, toDevice } from './dataset.js';
 export { createDecoder, type DecoderOptions, type DecodeToOptions, type DeviceDecoder } from './decoder.js';
 export { type Block, type BlockIndex, type BlockIndexOptions, blockIndex, refusal, wantsScratch } from './formats.js';
