@@ -88,8 +88,7 @@ async function suites(
     filters,
     scratch,
     index: readArrays(options.arrays, scratch),
-    wanted: (suite, filter) =>
-      options.only === undefined || suite.includes(options.only) || filter.name.includes(options.only),
+    wanted: (suite, filter) => options.only === undefined || isChosen(options.only, suite, filter.name),
   };
   const rows = [...(await variants(context)), ...(await native(context)), ...(await wasm(context))];
   const side = await h5wasm(context);
@@ -123,12 +122,21 @@ interface LoadedFilter {
   readonly configs: readonly BenchFilter[];
 }
 
-/** All filters; those alone whose names hold `only`, when any does. */
+/** Whether `only` names this: a word of the suite or of the filter, or both as SUITE/FILTER. */
+function isChosen(only: string, suite: string, filter: string): boolean {
+  const [first = '', second] = only.split('/');
+  return second === undefined
+    ? suite.includes(first) || filter.includes(first)
+    : suite.includes(first) && filter.includes(second);
+}
+
+/** All filters; those alone whose names hold `only`, or what stands behind its slash, when any does. */
 async function readFilters(only?: string): Promise<LoadedFilter[]> {
   const found: LoadedFilter[] = [];
   const all = readdirSync(join(root, 'filters')).sort();
-  const chosen = all.filter((name) => only !== undefined && name.includes(only));
-  for (const name of chosen.length > 0 ? chosen : all) {
+  const word = only?.split('/').at(-1);
+  const named = all.filter((name) => word !== undefined && name.includes(word));
+  for (const name of named.length > 0 ? named : all) {
     const folder = join(root, 'filters', name);
     if (!existsSync(join(folder, 'filter.json'))) continue;
     const entry = join(folder, 'dist/node-addons.js');
