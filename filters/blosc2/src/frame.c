@@ -169,7 +169,7 @@ typedef struct {
   int outer;       /* dimensions of which there are many rows, rows of rows, and so on */
   size_t begin;    /* of the first row in the array; in the block it is 0 */
   size_t row;      /* bytes of a row: of as many inner dimensions as are whole in array and block alike */
-  uint64_t count[MOST_DIMENSIONS];                                 /* per outer dimension */
+  uint64_t count[MOST_DIMENSIONS];                                 /* per outer dimension; without any, [0] is 1 */
   size_t array_step[MOST_DIMENSIONS], block_step[MOST_DIMENSIONS]; /* bytes */
 } rows;
 
@@ -178,6 +178,7 @@ static int block_rows(const array *a, const uint64_t *at, size_t index, rows *r)
   uint64_t steps = a->elem, block_steps = a->elem;
   int whole = 1;
   r->outer = 0, r->begin = 0, r->row = a->elem;
+  r->count[0] = 1, r->array_step[0] = r->block_step[0] = 0;
   for (int d = a->rank - 1; d >= 0; d--) {
     const uint64_t blocks = round_up(a->chunk[d], a->block[d]) / a->block[d], n = index % blocks * a->block[d];
     index /= (size_t)blocks;
@@ -198,27 +199,38 @@ static int block_rows(const array *a, const uint64_t *at, size_t index, rows *r)
   return 1;
 }
 
-static void copy_block(const rows *r, uint8_t *elements, uint8_t *block, int to_array) {
-  uint64_t i[MOST_DIMENSIONS] = {0};
-  uint8_t *x = elements + r->begin, *y = block;
-  const uint64_t n = r->outer > 0 ? r->count[0] : 1;
-  const size_t x_step = r->outer > 0 ? r->array_step[0] : 0, y_step = r->outer > 0 ? r->block_step[0] : 0;
-  for (;;) {
-    if (to_array) copy_any_rows(x, x_step, y, y_step, n, r->row);
-    else copy_any_rows(y, y_step, x, x_step, n, r->row);
-    int d = 1;
-    for (; d < r->outer; d++) {
-      x += r->array_step[d], y += r->block_step[d];
-      if (++i[d] < r->count[d]) break;
-      x -= i[d] * r->array_step[d], y -= i[d] * r->block_step[d], i[d] = 0;
-    }
-    if (d >= r->outer) return;
+/* Where in array and block a walk over the rows has come: to the first of the innermost outer dimension's. */
+typedef struct {
+  size_t array, block;
+  uint64_t i[MOST_DIMENSIONS];
+} place;
+
+static int next_place(const rows *r, place *p) {
+  for (int d = 1; d < r->outer; d++) {
+    p->array += r->array_step[d], p->block += r->block_step[d];
+    if (++p->i[d] < r->count[d]) return 1;
+    p->array -= (size_t)p->i[d] * r->array_step[d], p->block -= (size_t)p->i[d] * r->block_step[d], p->i[d] = 0;
   }
+  return 0;
 }
 
-void array_copy_block(const array *a, const uint64_t *at, size_t index, uint8_t *elements, uint8_t *block, int to_array) {
-  rows r;
-  if (block_rows(a, at, index, &r)) copy_block(&r, elements, block, to_array);
+static void copy_block(const rows *r, uint8_t *elements, const uint8_t *block) {
+  place p = {.array = r->begin};
+  do copy_any_rows(elements + p.array, r->array_step[0], block + p.block, r->block_step[0], r->count[0], r->row);
+  while (next_place(r, &p));
+}
+
+/* The same for a block that is still to be put together. */
+static void take_block(const rows *r, uint8_t *elements, const blosc_block *block) {
+  place p = {.array = r->begin};
+  if (block->bytes && !block->with) {
+    copy_block(r, elements, block->bytes);
+    return;
+  }
+  do {
+    for (uint64_t i = 0; i < r->count[0]; i++)
+      blosc_take(block, p.block + i * r->block_step[0], elements + p.array + i * r->array_step[0], r->row);
+  } while (next_place(r, &p));
 }
 
 /* Do a chunk's blocks lie in the array one behind the other, so that nothing has to be moved? */
@@ -267,29 +279,29 @@ static size_t next_needed(const array *a, const uint64_t *at, size_t index, size
 static int64_t decode_chunk(const frame *f, const blosc_chunk *c, const uint64_t *at, uint8_t *out) {
   const array *const a = &f->array;
   blosc_reader reader = {0};
-  uint8_t *block = NULL;
-  int64_t error = 0;
+  rows r;
   /* A chunk may be cut otherwise than the array says: then it is decoded whole. */
   const int whole = c->block != f->block_bytes;
   const size_t room = whole ? c->size : f->block_bytes;
   if (room > SCRATCH_FREE && room / 4 > f->size) return H5Z_E_UNSUPPORTED; /* nearly all of it padding */
   const size_t blocks = array_blocks(a);
-  block = malloc(room);
-  error = block ? blosc_begin(&reader, c) : H5Z_E_MEMORY;
-  if (error >= 0 && whole) {
-    for (size_t i = 0; error >= 0 && i < c->blocks; i++) error = blosc_read(&reader, i, block + i * c->block);
-    for (size_t i = 0; error >= 0 && i < blocks; i++) array_copy_block(a, at, i, out, block + i * f->block_bytes, 1);
-  } else {
-    for (size_t i = next_needed(a, at, 0, blocks); error >= 0 && i < blocks; i = next_needed(a, at, i + 1, blocks)) {
-      rows r;
-      if (!block_rows(a, at, i, &r)) continue;
-      const int in_place = r.outer == 0 && r.row == f->block_bytes;
-      error = blosc_read(&reader, i, in_place ? out + r.begin : block);
-      if (error >= 0 && !in_place) copy_block(&r, out, block, 1);
+  uint8_t *const data = whole ? malloc(room) : NULL;
+  int64_t error = whole && !data ? H5Z_E_MEMORY : blosc_begin(&reader, c, !whole);
+  for (size_t i = 0; whole && error >= 0 && i < c->blocks; i++) error = blosc_read(&reader, i, data + i * c->block);
+  for (size_t i = next_needed(a, at, 0, blocks); error >= 0 && i < blocks; i = next_needed(a, at, i + 1, blocks)) {
+    if (!block_rows(a, at, i, &r)) continue;
+    if (whole) {
+      copy_block(&r, out, data + i * f->block_bytes);
+    } else if (r.outer == 0 && r.row == f->block_bytes) {
+      error = blosc_read(&reader, i, out + r.begin);
+    } else {
+      blosc_block block;
+      error = blosc_read_aside(&reader, i, a->elem % c->typesize == 0 ? r.row : 0, &block);
+      if (error >= 0) take_block(&r, out, &block);
     }
   }
   blosc_end(&reader);
-  free(block);
+  free(data);
   return error < 0 ? error : 0;
 }
 
@@ -382,6 +394,15 @@ size_t frame_bound(const array *a, size_t nin) {
   return HEADER_MOST + BLOSC_EXTENDED + padded + INDEX_BYTES + FRAME_TRAILER;
 }
 
+/* The array's elements to block `index` of the chunk `at` (in chunks); padding is left as it is. */
+static void gather_block(const array *a, const uint64_t *at, size_t index, const uint8_t *elements, uint8_t *block) {
+  rows r;
+  if (!block_rows(a, at, index, &r)) return;
+  place p = {.array = r.begin};
+  do copy_any_rows(block + p.block, r.block_step[0], elements + p.array, r.array_step[0], r.count[0], r.row);
+  while (next_place(&r, &p));
+}
+
 int64_t frame_encode(const blosc_settings *s, const array *a, const void *in, size_t nin, void *out, size_t cap) {
   uint8_t header[HEADER_MOST], *const to = (uint8_t *)out;
   uint8_t *padded = NULL;
@@ -398,7 +419,7 @@ int64_t frame_encode(const blosc_settings *s, const array *a, const void *in, si
     padded = calloc(1, size);
     if (!padded) return H5Z_E_MEMORY;
     const size_t block = size / blocks;
-    for (size_t i = 0; i < blocks; i++) array_copy_block(a, at, i, (uint8_t *)in, padded + i * block, 0);
+    for (size_t i = 0; i < blocks; i++) gather_block(a, at, i, (const uint8_t *)in, padded + i * block);
   }
   /* A header more than the data always suffices, and is all that c-blosc2 gives itself. */
   const size_t room = min_size(cap - length, size + BLOSC_EXTENDED);

@@ -51,9 +51,6 @@ int64_t frame_decode(const frame *f, uint8_t *out);
 /* Bytes of a chunk with its padding, or 0 when they are more than a chunk can hold. */
 size_t array_padded_bytes(const array *a);
 
-/* Copies between the array and one of its padded chunks: chunk `at` (in chunks), block `index` (within the chunk). */
-void array_copy_block(const array *a, const uint64_t *at, size_t index, uint8_t *elements, uint8_t *block, int to_array);
-
 /* The most bytes of a frame for `nin` bytes, or 0 when it cannot be made. The array may be NULL. */
 size_t frame_bound(const array *a, size_t nin);
 

@@ -32,6 +32,14 @@ static void try_size(size_t size, size_t elem) {
   compare("bytes to rows", rows, expected, n, size, elem);
   rows_to_bytes(rows, out, size, elem);
   compare("rows to bytes", out, in, n, size, elem);
+  if (elem == 2 || elem == 4 || elem == 8 || elem == 16) {
+    const void *apart[16];
+    for (size_t j = 0; j < elem; j++) memcpy((void *)(apart[j] = malloc(size)), rows + j * size, size);
+    memset(out, 0, n);
+    rows_apart_to_bytes(apart, out, size, elem);
+    compare("rows apart to bytes", out, in, n, size, elem);
+    for (size_t j = 0; j < elem; j++) free((void *)apart[j]);
+  }
   free(in), free(rows), free(out), free(expected);
 }
 

@@ -56,12 +56,28 @@ void blosc_special(unsigned special, size_t size, size_t block, size_t typesize,
 /* Decodes blocks in any order. Zero the struct, begin, read, and end, whatever the outcome. */
 typedef struct blosc_reader {
   const blosc_chunk *chunk;
-  uint8_t *scratch, *first; /* first: block 0, which the delta filter refers to */
-  void *zstd, *zdict, *inflate;
+  int filters;                 /* how many there are to undo */
+  struct blosc_tools *tools;   /* decoders and memory, kept from chunk to chunk */
+  uint8_t *scratch[2], *first; /* a block each; first: block 0, which the delta filter refers to */
+  void *dictionary;            /* of zstd */
 } blosc_reader;
 
-int64_t blosc_begin(blosc_reader *reader, const blosc_chunk *chunk);
+/* A block of which the last step of decoding, one that moves bytes, is left to blosc_take. Lasts until the next read. */
+enum { BLOSC_MOST_APART = 16 };
+typedef struct blosc_block {
+  const uint8_t *bytes;               /* as they are, or NULL */
+  const uint8_t *with;                /* combined with these by XOR, or NULL */
+  const void *rows[BLOSC_MOST_APART]; /* without `bytes`: byte j of every element */
+  size_t elem;                        /* how many rows */
+} blosc_block;
+
+/* `aside`: blocks will be read with blosc_read_aside too. */
+int64_t blosc_begin(blosc_reader *reader, const blosc_chunk *chunk, int aside);
 int64_t blosc_read(blosc_reader *reader, size_t index, uint8_t *out); /* out has room for the block */
+/* `run`: how many bytes will be taken at a time. It and the places they are taken from are multiples of the element's bytes;
+ * 0 where they may not be. */
+int64_t blosc_read_aside(blosc_reader *reader, size_t index, size_t run, blosc_block *block);
+void blosc_take(const blosc_block *block, size_t at, uint8_t *out, size_t bytes); /* bytes [at, at + bytes) of the block */
 void blosc_end(blosc_reader *reader);
 size_t blosc_block_bytes(const blosc_chunk *chunk, size_t index);
 

@@ -1,9 +1,13 @@
 /* Blosc chunks to data: every offset and length is held to the chunk before it is used, and memory to twice a block (three
- * times with the delta filter). A chunk's layout is drawn in blosc.h. */
+ * times with the delta filter). A chunk's layout is drawn in blosc.h. What only moves bytes is done once, from where the codec
+ * left them (or from the chunk, where a stream is raw) to where they are wanted. */
 #include "blosc.h"
 
 #include <libdeflate.h>
 #include <lz4.h>
+#if !defined(__wasm__)
+#  include <stdatomic.h>
+#endif
 #include <stdlib.h>
 #include <transpose/transpose.h>
 #include <zstd.h>
@@ -15,9 +19,19 @@ enum { FLAG_SHUFFLE = 1, FLAG_MEMCPY = 2, FLAG_BITSHUFFLE = 4, FLAG_DELTA = 8, F
 enum { FORMAT_BLOSCLZ, FORMAT_LZ4, FORMAT_SNAPPY, FORMAT_ZLIB, FORMAT_ZSTD, FORMAT_USER = 6, FORMAT_SCHUNK = 7 };
 enum { FILTER_BYTEDELTA = 35, FILTER_INT_TRUNC = 36 };
 enum { MOST_DICTIONARY = 128 << 10 };
+enum { SHORTEST_RUN = 32 }; /* elements; fewer are unshuffled faster with the rest of their block */
 
 /* Filters that leave nothing to undo. */
 static int is_nothing(unsigned filter) { return filter == 0 || filter == BLOSC_TRUNC_PREC || filter == FILTER_INT_TRUNC; }
+
+static size_t elem_of(const blosc_chunk *c, int filter) {
+  return c->parameters[filter] > 0 ? c->parameters[filter] : c->typesize;
+}
+
+static int is_undone(const blosc_chunk *c, int filter) {
+  const unsigned f = c->filters[filter];
+  return !is_nothing(f) && !(f == BLOSC_SHUFFLE && elem_of(c, filter) == 1);
+}
 
 static int64_t read_extension(blosc_chunk *c) {
   const uint8_t *const in = c->bytes;
@@ -102,24 +116,82 @@ size_t blosc_block_bytes(const blosc_chunk *c, size_t index) {
   return c->size - begin < c->block ? c->size - begin : c->block;
 }
 
+/* -------------------------------------------------------------------------------------------------------------- tools */
+
+/* What decoding a chunk takes. To fetch it from the system for every chunk, page by page, is two thirds of the time of a chunk
+ * of 8 KB in zstd, and a tenth of one of 1.5 MB. */
+struct blosc_tools {
+  uint8_t *memory;
+  size_t room;
+  ZSTD_DCtx *zstd;
+  struct libdeflate_decompressor *inflate;
+};
+
+static void free_tools(struct blosc_tools *t) {
+  if (!t) return;
+  free(t->memory);
+  ZSTD_freeDCtx(t->zstd);
+  libdeflate_free_decompressor(t->inflate);
+  free(t);
+}
+
+static struct blosc_tools *new_tools(void) { return calloc(1, sizeof(struct blosc_tools)); }
+
+/* So a few idle ones are kept, for whichever thread comes next; they carry nothing from chunk to chunk. Threads that find none
+ * make their own. (Not in WebAssembly, whose allocator forgets everything after a call.) */
+#if !defined(__wasm__)
+enum { MOST_IDLE = 8, MOST_ROOM = 4 << 20 };
+static _Atomic(struct blosc_tools *) idle[MOST_IDLE];
+
+static struct blosc_tools *take_tools(void) {
+  for (int i = 0; i < MOST_IDLE; i++) {
+    struct blosc_tools *const kept = atomic_load_explicit(&idle[i], memory_order_relaxed) ? atomic_exchange(&idle[i], NULL) : NULL;
+    if (kept) return kept;
+  }
+  return new_tools();
+}
+
+static void give_back_tools(struct blosc_tools *t) {
+  if (!t) return;
+  if (t->room > MOST_ROOM) {
+    free(t->memory);
+    t->memory = NULL, t->room = 0;
+  }
+  for (int i = 0; i < MOST_IDLE; i++) {
+    struct blosc_tools *none = NULL;
+    if (atomic_compare_exchange_strong(&idle[i], &none, t)) return;
+  }
+  free_tools(t);
+}
+
+#  if !defined(_WIN32) /* where other threads have been stopped by now, maybe within malloc */
+__attribute__((destructor)) static void free_idle(void) {
+  for (int i = 0; i < MOST_IDLE; i++) free_tools(atomic_exchange(&idle[i], NULL));
+}
+#  endif
+#else
+#  define take_tools new_tools
+#  define give_back_tools free_tools
+#endif
+
 /* ------------------------------------------------------------------------------------------------------------ streams */
 
 static int64_t inflate_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
-  if (!r->inflate) r->inflate = libdeflate_alloc_decompressor();
-  if (!r->inflate) return H5Z_E_MEMORY;
-  struct libdeflate_decompressor *const d = (struct libdeflate_decompressor *)r->inflate;
-  return libdeflate_zlib_decompress(d, in, nin, out, nout, NULL) == LIBDEFLATE_SUCCESS ? 0 : H5Z_E_CORRUPT;
+  struct blosc_tools *const t = r->tools;
+  if (!t->inflate) t->inflate = libdeflate_alloc_decompressor();
+  if (!t->inflate) return H5Z_E_MEMORY;
+  return libdeflate_zlib_decompress(t->inflate, in, nin, out, nout, NULL) == LIBDEFLATE_SUCCESS ? 0 : H5Z_E_CORRUPT;
 }
 
 static int64_t zstd_stream(blosc_reader *r, const uint8_t *in, size_t nin, uint8_t *out, size_t nout) {
   const blosc_chunk *c = r->chunk;
-  if (!r->zstd) r->zstd = ZSTD_createDCtx();
-  if (!r->zstd) return H5Z_E_MEMORY;
-  if (c->dictionary && !r->zdict) r->zdict = ZSTD_createDDict(c->dictionary, c->dictionary_length);
-  if (c->dictionary && !r->zdict) return H5Z_E_CORRUPT;
-  const size_t got = c->dictionary
-                         ? ZSTD_decompress_usingDDict((ZSTD_DCtx *)r->zstd, out, nout, in, nin, (ZSTD_DDict *)r->zdict)
-                         : ZSTD_decompressDCtx((ZSTD_DCtx *)r->zstd, out, nout, in, nin);
+  struct blosc_tools *const t = r->tools;
+  if (!t->zstd) t->zstd = ZSTD_createDCtx();
+  if (!t->zstd) return H5Z_E_MEMORY;
+  if (c->dictionary && !r->dictionary) r->dictionary = ZSTD_createDDict(c->dictionary, c->dictionary_length);
+  if (c->dictionary && !r->dictionary) return H5Z_E_CORRUPT;
+  const size_t got = c->dictionary ? ZSTD_decompress_usingDDict(t->zstd, out, nout, in, nin, (ZSTD_DDict *)r->dictionary)
+                                   : ZSTD_decompressDCtx(t->zstd, out, nout, in, nin);
   return got == nout ? 0 : H5Z_E_CORRUPT;
 }
 
@@ -139,20 +211,25 @@ static int64_t decode_stream(blosc_reader *r, const uint8_t *in, size_t nin, uin
   }
 }
 
-/* The streams of a block, one behind the other. */
-static int64_t decode_streams(blosc_reader *r, size_t index, uint8_t *out, size_t bytes) {
+/* How many streams a block of so many bytes has. */
+static size_t streams_of(const blosc_chunk *c, size_t bytes) {
+  /* Before it had a flag, Blosc split by this rule alone. */
+  const int small = c->version < BLOSC2_FIRST && (c->typesize > 16 || c->block / c->typesize < 128);
+  return c->flags & FLAG_WHOLE || bytes != c->block || small ? 1 : c->typesize;
+}
+
+/* The streams of a block, one behind the other. Where `place` is not NULL it gets where each is (BLOSC_MOST_APART at most),
+ * and those that are raw stay in the chunk. */
+static int64_t decode_streams(blosc_reader *r, size_t index, uint8_t *out, size_t bytes, const void **place) {
   const blosc_chunk *const c = r->chunk;
   const int second = c->version >= BLOSC2_FIRST;
-  size_t streams = 1;
-  /* Before it had a flag, Blosc split by this rule alone. */
-  if (!(c->flags & FLAG_WHOLE) && bytes == c->block && (second || (c->typesize <= 16 && c->block / c->typesize >= 128)))
-    streams = c->typesize;
-  const size_t each = bytes / streams;
+  const size_t streams = streams_of(c, bytes), each = bytes / streams;
   if (each == 0 || each * streams != bytes) return H5Z_E_CORRUPT;
 
   size_t at = blosc_get_u32(c->bytes + c->header + 4 * index);
   if (at < c->header + 4 * c->blocks || at > c->length) return H5Z_E_CORRUPT;
   for (size_t i = 0; i < streams; i++, out += each) {
+    if (place) place[i] = out;
     if (c->length - at < 4) return H5Z_E_CORRUPT;
     const uint32_t n = blosc_get_u32(c->bytes + at);
     at += 4;
@@ -163,7 +240,9 @@ static int64_t decode_streams(blosc_reader *r, size_t index, uint8_t *out, size_
       continue;
     }
     if (n > c->length - at) return H5Z_E_CORRUPT;
-    if (n == each) {
+    if (n == each && place) {
+      place[i] = c->bytes + at;
+    } else if (n == each) {
       memcpy(out, c->bytes + at, each);
     } else {
       const int64_t error = decode_stream(r, c->bytes + at, n, out, each);
@@ -207,12 +286,19 @@ static void undo_own_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t
   for (; i < bytes; i++) out[i] = i < unit ? in[i] : in[i] ^ out[i - unit];
 }
 
+static size_t delta_unit(size_t typesize) {
+  return typesize == 1 || typesize == 2 || typesize == 4 || typesize == 8 ? typesize : typesize % 8 == 0 ? 8 : 1;
+}
+
+static void combine(const uint8_t *restrict a, const uint8_t *restrict b, uint8_t *restrict out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = a[i] ^ b[i];
+}
+
 /* Block 0 was combined with itself one element later, the others with block 0. */
 static void undo_delta(const uint8_t *in, uint8_t *out, size_t bytes, size_t typesize, const uint8_t *first) {
-  const size_t unit = typesize == 1 || typesize == 2 || typesize == 4 || typesize == 8 ? typesize : typesize % 8 == 0 ? 8 : 1;
-  const size_t whole = bytes - bytes % unit;
+  const size_t unit = delta_unit(typesize), whole = bytes - bytes % unit;
   if (first) {
-    for (size_t i = 0; i < whole; i++) out[i] = in[i] ^ first[i];
+    combine(in, first, out, whole);
   } else {
     undo_own_delta(in, out, whole, unit);
   }
@@ -231,7 +317,7 @@ static void undo_bytedelta(const uint8_t *in, uint8_t *out, size_t bytes, size_t
 
 static void undo(const blosc_reader *r, int filter, size_t index, const uint8_t *in, uint8_t *out, size_t bytes) {
   const blosc_chunk *const c = r->chunk;
-  const size_t elem = c->parameters[filter] > 0 ? c->parameters[filter] : c->typesize;
+  const size_t elem = elem_of(c, filter);
   switch (c->filters[filter]) {
     case BLOSC_SHUFFLE: undo_shuffle(in, out, bytes, elem); return;
     case BLOSC_BITSHUFFLE: undo_bitshuffle(in, out, bytes, c->typesize, c->version >= BLOSC2_FIRST); return;
@@ -260,63 +346,127 @@ static void fill_special(const blosc_chunk *c, size_t index, uint8_t *out, size_
   }
 }
 
-int64_t blosc_begin(blosc_reader *r, const blosc_chunk *c) {
+int64_t blosc_begin(blosc_reader *r, const blosc_chunk *c, int aside) {
   r->chunk = c;
-  if (c->special || c->flags & FLAG_MEMCPY || c->size == 0) return 0;
-  int filters = 0, delta = 0;
-  for (int i = 0; i < BLOSC_FILTERS; i++) {
-    filters += !is_nothing(c->filters[i]);
+  const int coded = !c->special && !(c->flags & FLAG_MEMCPY);
+  if (c->size == 0 || (!coded && !(c->special && aside))) return 0;
+  int delta = 0;
+  for (int i = 0; coded && i < BLOSC_FILTERS; i++) {
+    r->filters += is_undone(c, i);
     delta |= c->filters[i] == BLOSC_DELTA;
   }
-  if (filters > 0) {
-    r->scratch = malloc(c->block * (filters > 1 ? 2 : 1));
-    if (!r->scratch) return H5Z_E_MEMORY;
+  struct blosc_tools *const t = r->tools = take_tools();
+  if (!t) return H5Z_E_MEMORY;
+  const int buffers = r->filters == 0 ? aside : r->filters > 1 || aside ? 2 : 1;
+  const uint64_t room = (uint64_t)c->block * (unsigned)(buffers + delta);
+  if (room > t->room) {
+    free(t->memory);
+    t->room = 0;
+    t->memory = room <= SIZE_MAX ? malloc((size_t)room) : NULL;
+    if (!t->memory) return H5Z_E_MEMORY;
+    t->room = (size_t)room;
   }
+  for (int i = 0; i < buffers; i++) r->scratch[i] = t->memory + (size_t)i * c->block;
   if (delta) {
-    uint8_t *const first = malloc(c->block);
-    const int64_t error = first ? blosc_read(r, 0, first) : H5Z_E_MEMORY;
+    uint8_t *const first = t->memory + (size_t)buffers * c->block;
+    const int64_t error = blosc_read(r, 0, first);
     r->first = first;
     return error;
   }
   return 0;
 }
 
-int64_t blosc_read(blosc_reader *r, size_t index, uint8_t *out) {
+/* Bytes that need no decoding: where they are, or NULL. */
+static const uint8_t *plain(const blosc_reader *r, size_t index) {
   const blosc_chunk *const c = r->chunk;
-  const size_t bytes = blosc_block_bytes(c, index);
-  if (c->special) {
-    fill_special(c, index, out, bytes);
+  if (index == 0 && r->first) return r->first;
+  return !c->special && c->flags & FLAG_MEMCPY ? c->bytes + c->header + index * c->block : NULL;
+}
+
+/* Decodes a coded block, all but what blosc_take can do; where bytes have to be put, they are put to `out`. */
+static int64_t decode_block(blosc_reader *r, size_t index, size_t run, uint8_t *out, blosc_block *b) {
+  const blosc_chunk *const c = r->chunk;
+  const size_t bytes = blosc_block_bytes(c, index), streams = streams_of(c, bytes);
+  int last = 0;
+  while (r->filters > 0 && !is_undone(c, last)) last++;
+  const size_t elem = elem_of(c, last);
+  memset(b, 0, sizeof *b);
+  if (r->filters == 1 && c->filters[last] == BLOSC_SHUFFLE && (streams == 1 || streams == elem) && bytes % elem == 0 &&
+      (elem == 2 || elem == 4 || elem == 8 || elem == 16) && run % elem == 0 && run / elem >= SHORTEST_RUN) {
+    const int64_t error = decode_streams(r, index, r->scratch[0], bytes, b->rows);
+    if (error < 0) return error;
+    for (size_t i = streams; i < elem; i++) b->rows[i] = (const uint8_t *)b->rows[0] + i * (bytes / elem);
+    b->elem = elem;
     return 0;
   }
-  if (c->flags & FLAG_MEMCPY || (index == 0 && r->first)) {
-    memcpy(out, r->first ? r->first : c->bytes + c->header + index * c->block, bytes);
-    return 0;
-  }
-  uint8_t *from = r->scratch ? r->scratch : out;
-  const int64_t error = decode_streams(r, index, from, bytes);
+  uint8_t *from = r->filters > 0 ? r->scratch[0] : out;
+  const void *place;
+  const int64_t error = decode_streams(r, index, from, bytes, streams == 1 ? &place : NULL);
   if (error < 0) return error;
-  for (int i = BLOSC_FILTERS - 1; i >= 0; i--) {
-    if (is_nothing(c->filters[i])) continue;
-    int left = 0;
-    for (int k = 0; k < i; k++) left += !is_nothing(c->filters[k]);
-    uint8_t *const to = left == 0 ? out : from == r->scratch ? r->scratch + c->block : r->scratch;
-    undo(r, i, index, from, to, bytes);
-    from = to;
+  const uint8_t *in = streams == 1 ? (const uint8_t *)place : from;
+  if (r->filters == 1 && c->filters[last] == BLOSC_DELTA && index > 0 && bytes % delta_unit(c->typesize) == 0) {
+    b->bytes = in, b->with = r->first;
+    return 0;
+  }
+  for (int i = BLOSC_FILTERS - 1, left = r->filters; left > 0; i--) {
+    if (!is_undone(c, i)) continue;
+    uint8_t *const to = --left == 0 ? out : from == r->scratch[0] ? r->scratch[1] : r->scratch[0];
+    undo(r, i, index, in, to, bytes);
+    in = from = to;
+  }
+  b->bytes = in;
+  return 0;
+}
+
+int64_t blosc_read(blosc_reader *r, size_t index, uint8_t *out) {
+  const size_t bytes = blosc_block_bytes(r->chunk, index);
+  const uint8_t *const there = plain(r, index);
+  if (there) {
+    memcpy(out, there, bytes);
+  } else if (r->chunk->special) {
+    fill_special(r->chunk, index, out, bytes);
+  } else {
+    blosc_block b;
+    const int64_t error = decode_block(r, index, bytes, out, &b);
+    if (error < 0) return error;
+    if (b.bytes != out) blosc_take(&b, 0, out, bytes);
   }
   return 0;
 }
 
+int64_t blosc_read_aside(blosc_reader *r, size_t index, size_t run, blosc_block *b) {
+  const blosc_chunk *const c = r->chunk;
+  *b = (blosc_block){.bytes = plain(r, index)};
+  if (b->bytes) return 0;
+  if (!c->special) {
+    /* The last filter's output, where it has to be put somewhere: the codec's, or that of the filter before, is in the other. */
+    return decode_block(r, index, run, r->scratch[r->filters % 2], b);
+  }
+  fill_special(c, index, r->scratch[0], blosc_block_bytes(c, index));
+  b->bytes = r->scratch[0];
+  return 0;
+}
+
+void blosc_take(const blosc_block *b, size_t at, uint8_t *out, size_t bytes) {
+  if (b->with) {
+    combine(b->bytes + at, b->with + at, out, bytes);
+  } else if (b->bytes) {
+    memcpy(out, b->bytes + at, bytes);
+  } else {
+    const void *rows[BLOSC_MOST_APART];
+    for (size_t i = 0; i < b->elem; i++) rows[i] = (const uint8_t *)b->rows[i] + at / b->elem;
+    rows_apart_to_bytes(rows, out, bytes / b->elem, b->elem);
+  }
+}
+
 void blosc_end(blosc_reader *r) {
-  free(r->scratch);
-  free(r->first);
-  ZSTD_freeDDict((ZSTD_DDict *)r->zdict);
-  ZSTD_freeDCtx((ZSTD_DCtx *)r->zstd);
-  libdeflate_free_decompressor((struct libdeflate_decompressor *)r->inflate);
+  ZSTD_freeDDict((ZSTD_DDict *)r->dictionary);
+  give_back_tools(r->tools);
 }
 
 int64_t blosc_decode(const blosc_chunk *c, uint8_t *out) {
   blosc_reader reader = {0};
-  int64_t error = blosc_begin(&reader, c);
+  int64_t error = blosc_begin(&reader, c, 0);
   for (size_t i = 0; error >= 0 && i < c->blocks; i++) error = blosc_read(&reader, i, out + i * c->block);
   blosc_end(&reader);
   return error < 0 ? error : (int64_t)c->size;

@@ -204,25 +204,50 @@ void bytes_to_rows(const void *elements, void *rows, size_t size, size_t elem) {
   plain_split(elements, rows, done, size, elem);
 }
 
+void rows_apart_to_bytes(const void *const *rows, void *elements, size_t size, size_t elem) {
+  const uint8_t *const *const row = (const uint8_t *const *)rows;
+  uint8_t *const out = (uint8_t *)elements;
+#if defined(HAVE_32)
+  if (size >= 32 && h5z_cpu() >= H5Z_CPU_AVX2) {
+    avx2_join_apart(row, out, size, elem);
+    return;
+  }
+#endif
+#if defined(HAVE_16)
+  if (size >= 16) {
+    VECTOR_16(join_apart)(row, out, size, elem);
+    return;
+  }
+#endif
+  for (size_t i = 0; i < size; i++) {
+    for (size_t j = 0; j < elem; j++) out[i * elem + j] = row[j][i];
+  }
+}
+
 void rows_to_bytes(const void *rows, void *elements, size_t size, size_t elem) {
   size_t done = 0;
   if (elem == 1) {
     memcpy(elements, rows, size);
     return;
   }
+  if (elem <= 16 && (elem & (elem - 1)) == 0) {
+    const void *row[16];
+    for (size_t j = 0; j < elem; j++) row[j] = (const uint8_t *)rows + j * size;
+    rows_apart_to_bytes(row, elements, size, elem);
+    return;
+  }
 #if defined(HAVE_16)
-  const int whole = elem > 16 || (elem & (elem - 1)) == 0;
 #  if defined(HAVE_32)
-  if (whole && size >= 32 && h5z_cpu() >= H5Z_CPU_AVX2) {
-    avx2_join(rows, elements, size, elem);
+  if (elem > 16 && size >= 32 && h5z_cpu() >= H5Z_CPU_AVX2) {
+    avx2_join_long(rows, elements, size, elem);
     return;
   }
 #  endif
-  if (whole && size >= 16) {
-    VECTOR_16(join)(rows, elements, size, elem);
+  if (elem > 16 && size >= 16) {
+    VECTOR_16(join_long)(rows, elements, size, elem);
     return;
   }
-  if (!whole) done = VECTOR_16(join_short)(rows, elements, size, elem);
+  if (elem < 16) done = VECTOR_16(join_short)(rows, elements, size, elem);
 #endif
   plain_join(rows, elements, done, size, elem);
 }

@@ -18,4 +18,7 @@ void rows_to_bits(const void *rows, void *elements, size_t size, size_t elem);
 void bytes_to_rows(const void *elements, void *rows, size_t size, size_t elem);
 void rows_to_bytes(const void *rows, void *elements, size_t size, size_t elem);
 
+/* rows_to_bytes for elements of 2, 4, 8 or 16 bytes whose rows lie anywhere: row j is the `size` bytes at rows[j]. */
+void rows_apart_to_bytes(const void *const *rows, void *elements, size_t size, size_t elem);
+
 #endif

@@ -183,10 +183,12 @@ TARGET ALWAYS_INLINE void NAME(split_words)(const uint8_t *in, uint8_t *rows, si
   }
 }
 
-TARGET ALWAYS_INLINE void NAME(join_words)(const uint8_t *rows, uint8_t *out, size_t n, const int elem) {
+TARGET ALWAYS_INLINE void NAME(join_words)(const uint8_t *const *rows, uint8_t *out, size_t n, const int elem) {
+  const uint8_t *row[16]; /* in registers: what is stored at `out` might be `rows`, for all that the compiler knows */
+  for (int r = 0; r < elem; r++) row[r] = rows[r];
   for (size_t e = 0;; e = e + 2 * W <= n ? e + W : n - W) {
     vec v[16], u[16];
-    for (int r = 0; r < elem; r++) v[r] = LOAD(rows + (size_t)r * n + e);
+    for (int r = 0; r < elem; r++) v[r] = LOAD(row[r] + e);
     for (int turned = 2; turned < elem; turned *= 4) {
       SHUFFLE(elem, v, u);
       SHUFFLE(elem, u, v);
@@ -235,13 +237,13 @@ TARGET static void NAME(split)(const uint8_t *in, uint8_t *rows, size_t n, size_
   }
 }
 
-TARGET static void NAME(join)(const uint8_t *rows, uint8_t *out, size_t n, size_t elem) {
+/* 2, 4, 8 or 16 bytes an element, row j at rows[j]. */
+TARGET static void NAME(join_apart)(const uint8_t *const *rows, uint8_t *out, size_t n, size_t elem) {
   switch (elem) {
     case 2: NAME(join_words)(rows, out, n, 2); return;
     case 4: NAME(join_words)(rows, out, n, 4); return;
     case 8: NAME(join_words)(rows, out, n, 8); return;
-    case 16: NAME(join_words)(rows, out, n, 16); return;
-    default: NAME(join_long)(rows, out, n, elem);
+    default: NAME(join_words)(rows, out, n, 16);
   }
 }
 
