@@ -66,6 +66,18 @@ export class ChunkList implements Iterable<Chunk> {
    * Takes time by the chunks and rows of the box, never by what is not allocated.
    */
   *within(first: readonly number[], last: readonly number[]): Generator<Chunk, void, undefined> {
+    for (const index of this.#indexesWithin(first, last)) yield this.at(index) as Chunk;
+  }
+
+  /** How many {@link within} gives. Makes no objects. */
+  countWithin(first: readonly number[], last: readonly number[]): number {
+    if (first.every((at) => at <= 0) && last.every((at, i) => at >= (this.grid[i] ?? 0) - 1)) return this.length;
+    let count = 0;
+    for (const _ of this.#indexesWithin(first, last)) count++;
+    return count;
+  }
+
+  *#indexesWithin(first: readonly number[], last: readonly number[]): Generator<number, void, undefined> {
     if (this.length === 0 || first.some((at, i) => at > (last[i] ?? 0))) return;
     const rank = this.grid.length;
     const numberOf = (place: readonly number[]) => place.reduce((sum, at, i) => sum * (this.grid[i] ?? 0) + at, 0);
@@ -74,9 +86,8 @@ export class ChunkList implements Iterable<Chunk> {
       // A box with more rows than there are chunks: look at the chunks between its corners.
       const end = this.#lower(numberOf(last) + 1);
       for (let i = this.#lower(numberOf(first)); i < end; i++) {
-        const chunk = this.at(i) as Chunk;
-        const places = chunk.offset.map((at, dim) => at / (this.#chunk[dim] ?? 1));
-        if (places.every((at, dim) => at >= (first[dim] ?? 0) && at <= (last[dim] ?? 0))) yield chunk;
+        const places = this.#offset(this.#field(i, 0)).map((at, dim) => at / (this.#chunk[dim] ?? 1));
+        if (places.every((at, dim) => at >= (first[dim] ?? 0) && at <= (last[dim] ?? 0))) yield i;
       }
       return;
     }
@@ -84,7 +95,7 @@ export class ChunkList implements Iterable<Chunk> {
     for (let dim = 0; dim >= 0; ) {
       const number = numberOf(at);
       const end = number + (last[rank - 1] ?? 0) - (first[rank - 1] ?? 0);
-      for (let i = this.#lower(number); i < this.length && this.#field(i, 0) <= end; i++) yield this.at(i) as Chunk;
+      for (let i = this.#lower(number); i < this.length && this.#field(i, 0) <= end; i++) yield i;
       for (dim = rank - 2; dim >= 0; dim--) {
         at[dim] = (at[dim] ?? 0) + 1;
         if ((at[dim] ?? 0) <= (last[dim] ?? 0)) break;

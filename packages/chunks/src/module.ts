@@ -13,14 +13,26 @@ const KEEP_BYTES = 256 * 1024 * 1024;
 const text = new TextDecoder();
 let shared: Promise<WebAssembly.Module> | undefined;
 
-/** The compiled module: from `input`, or from the file beside this package, once. */
+/**
+ * The compiled module: from `input`, or once from the file beside this package. Where there is no such file (workerd, a
+ * bundle without it), the first that a caller gave serves the filters of libhdf5's own too.
+ */
 export function loadModule(input?: WasmInput | Promise<WasmInput>): Promise<WebAssembly.Module> {
-  if (input !== undefined) return compileModule(input);
-  shared ??= compileModule(new URL('../wasm/h5c.wasm', import.meta.url));
-  shared.catch(() => {
+  if (input !== undefined) {
+    const given = compileModule(input);
+    shared ??= keep(given);
+    return given;
+  }
+  shared ??= keep(compileModule(new URL('../wasm/h5c.wasm', import.meta.url)));
+  return shared;
+}
+
+/** The same, forgotten when it fails. */
+function keep(module: Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+  module.catch(() => {
     shared = undefined;
   });
-  return shared;
+  return module;
 }
 
 /** Compiles a module of this package. */

@@ -187,7 +187,7 @@ export function memory(
 export interface Touched {
   /** Its chunks in C order, as batches take them; one that cannot lie in the file throws when its turn comes. */
   readonly ranges: Iterable<ChunkRange & { readonly offset: readonly number[] }>;
-  /** No chunk of the box was left out, because nobody wrote it or `wanted` turned it down. */
+  /** Somebody wrote every chunk of the box, and none can be turned down. */
   readonly complete: boolean;
 }
 
@@ -199,22 +199,21 @@ export async function touchedBy(dataset: Dataset, box: Box, wanted?: (chunk: Chu
   const first = box.start.map(placeOf);
   const last = box.start.map((at, i) => placeOf(at + (box.shape[i] ?? 1) - 1, i));
   const places = first.reduce((product, at, i) => product * ((last[i] ?? 0) - at + 1), 1);
-  const touched: Chunk[] = [];
-  for (const one of chunks.within(first, last)) if (wanted?.(one) ?? true) touched.push(one);
   const { file } = dataset;
-  const chunkFile = file.remote ? coalesced(file.chunkFile, touched) : file.chunkFile;
-  const ranges = touched.map((stored) => {
-    const sticksOut = stored.offset.some((at, i) => at + (chunk[i] ?? 1) > (shape[i] ?? 0));
-    const filterMask = rawEdgeChunks === true && sticksOut ? 0xffffffff : stored.filterMask;
-    return { file: chunkFile, address: stored.address, length: stored.size, offset: stored.offset, filterMask };
-  });
-  function* checked() {
-    for (const [i, range] of ranges.entries()) {
-      dataset.checkChunk(touched[i] as Chunk);
-      yield range;
+  // What a remote file fetches together is known beforehand; else a chunk is looked up when its turn comes.
+  const listed = file.remote ? [...chunks.within(first, last)].filter((one) => wanted?.(one) ?? true) : undefined;
+  const chunkFile = listed === undefined ? file.chunkFile : coalesced(file.chunkFile, listed);
+  function* ranges() {
+    for (const stored of listed ?? chunks.within(first, last)) {
+      if (listed === undefined && !(wanted?.(stored) ?? true)) continue;
+      dataset.checkChunk(stored);
+      const { address, size: length, offset } = stored;
+      const sticksOut = offset.some((at, i) => at + (chunk[i] ?? 1) > (shape[i] ?? 0));
+      const filterMask = rawEdgeChunks === true && sticksOut ? 0xffffffff : stored.filterMask;
+      yield { file: chunkFile, address, length, offset, filterMask };
     }
   }
-  return { ranges: checked(), complete: touched.length === places };
+  return { ranges: ranges(), complete: wanted === undefined && chunks.countWithin(first, last) === places };
 }
 
 /** Chunks of a remote file that lie this close are fetched as one range, up to so many bytes. */

@@ -58,7 +58,7 @@ type Chunk = StoredChunk | ChunkRange;
  * From this many bytes on a part of it is counted: V8 collects for every 64 MiB, which would cost as much as reading them.
  */
 const COUNTED_BYTES = 1 << 16;
-const COUNTED_PART = 1 / 8;
+const COUNTED_PART = 1 / 16;
 
 class NativePipeline implements HostedPipeline {
   readonly #addon: Addon;
