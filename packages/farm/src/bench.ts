@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { benchHsds, hsdsPage, saveHsds } from '../../bench/src/hsds.ts';
 import { bench, saveResult } from '../../bench/src/main.ts';
 import { benchReading, readingPage, saveReading } from '../../bench/src/reading.ts';
 import { buildAll } from './build.ts';
@@ -11,7 +12,7 @@ import { benchmarksPage, writeDocs } from './docs.ts';
 import { readFilters } from './filters.ts';
 import { FarmError, say } from './log.ts';
 import { compile, finishFilter } from './pack.ts';
-import { ensurePythonPeers } from './tools.ts';
+import { ensureHsds, ensurePythonPeers } from './tools.ts';
 
 export interface BenchCommand {
   readonly json: boolean;
@@ -41,6 +42,16 @@ export async function runBench(options: BenchCommand): Promise<void> {
     say(`kept in ${saveReading(reading)}`);
     if (options.only === 'reading') {
       process.stdout.write(options.json ? `${JSON.stringify(reading, null, 1)}\n` : readingPage(reading));
+      writeDocs();
+      return;
+    }
+  }
+  // What the data nodes have used is read from /proc.
+  if (options.only === 'hsds' || (options.only === undefined && process.platform === 'linux')) {
+    const hsds = await benchHsds({ python: await ensureHsds(), log: say, ...(rounds === undefined ? {} : { rounds }) });
+    say(`kept in ${saveHsds(hsds)}`);
+    if (options.only === 'hsds') {
+      process.stdout.write(options.json ? `${JSON.stringify(hsds, null, 1)}\n` : hsdsPage(hsds));
       writeDocs();
       return;
     }

@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type HsdsResult, hsdsPage } from '../../bench/src/hsds.ts';
 import { type ReadingResult, readingPage } from '../../bench/src/reading.ts';
 import { type BenchResult, type BenchRow, geometricMean } from '../../bench/src/types.ts';
 import type { FilterDescription, Manifest, Parameter, Place } from '../../core/src/types.ts';
@@ -412,6 +413,8 @@ export function writeDocs(docs: string = join(root, 'docs')): string[] {
   if (result !== undefined) pages.push(['benchmarks.md', benchmarksPage(result)]);
   const reading = optionalJson<ReadingResult>(join(root, 'docs/data/reading.json'));
   if (reading !== undefined) pages.push(['benchmarks-reading.md', readingPage(reading)]);
+  const hsds = optionalJson<HsdsResult>(join(root, 'docs/data/hsds.json'));
+  if (hsds !== undefined) pages.push(['benchmarks-hsds.md', hsdsPage(hsds)]);
   const written: string[] = [];
   for (const [name, text] of pages) {
     const file = join(docs, name);

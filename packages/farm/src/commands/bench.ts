@@ -11,7 +11,7 @@ export const command: Command = {
     only: {
       type: 'string',
       value: 'WORD',
-      doc: 'Only suites (native, wasm, h5wasm, variants) or filters whose name holds WORD, or SUITE/FILTER; kept with --keep alone.',
+      doc: 'reading, hsds, or suites (native, wasm, h5wasm, variants) and filters whose name holds WORD, or SUITE/FILTER; these kept with --keep alone.',
     },
     keep: { type: 'boolean', doc: 'With --only: put the new rows in the place of the old ones, with their date.' },
     'no-build': { type: 'boolean', doc: 'Use what was built before.' },

@@ -62,6 +62,18 @@ def _in_thread(function, *args):
     return asyncio.get_running_loop().run_in_executor(_pool(), function, *args)
 
 
+@functools.lru_cache(maxsize=1)
+def _gate():
+    """Lets few chunks be decoded and not yet handed on: HSDS copies each on its event loop, all that are ready in one go, and
+    nobody else is answered before the last is done."""
+    return asyncio.Semaphore(2 * _threads())
+
+
+async def _decode(function, *args):
+    async with _gate():
+        return await _in_thread(function, *args)
+
+
 def _reason(error):
     """An HTTP reason phrase: one line of printable ASCII, at most 600 characters."""
     text = _PREFIX + str(error).removeprefix(_PREFIX)
@@ -229,9 +241,9 @@ def change_stor_util(m):
         try:
             if linked:
                 data = await fetch(app, key, offset or 0, length, bucket)
-                return await _in_thread(plan.decode_linked, data, offset or 0, plan.chunk_bytes)
+                return await _decode(plan.decode_linked, data, offset or 0, plan.chunk_bytes)
             data = await stock_get(app, key, offset=offset, length=length, bucket=bucket)
-            return await _in_thread(plan.decode_written, data) if data else data
+            return await _decode(plan.decode_written, data) if data else data
         except (H5zError, ValueError, MemoryError) as error:
             raise failed(error, f"chunk at byte {offset} of {key}" if linked else f"chunk {key}") from error
 
@@ -261,7 +273,9 @@ def change_stor_util(m):
         except H5zError as error:
             raise failed(error, key) from error
         shares = min(_threads(), len(chunk_locations))
-        for outcome in await asyncio.gather(*(_in_thread(place, chunk_locations[k::shares], data) for k in range(shares))):
+        async with _gate():
+            outcomes = await asyncio.gather(*(_in_thread(place, chunk_locations[k::shares], data) for k in range(shares)))
+        for outcome in outcomes:
             if outcome is not None:
                 raise failed(outcome[0], f"chunk at byte {outcome[1]} of {key}") from outcome[0]
 

@@ -2,7 +2,7 @@
 // look into, kill and start again. They get the arguments that HSDS's own launcher gives them.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,9 +27,15 @@ export function endWithUs(child: ChildProcess): void {
   child.once('exit', () => running.delete(child));
 }
 
-interface Node {
-  child: ChildProcess;
-  log: string;
+export interface Options {
+  /** Folder in the environment's; default `server`. */
+  readonly name?: string;
+  /** Data nodes; default 2. */
+  readonly nodes?: number;
+  /** Environment of the processes, such as `{ H5Z_HSDS: '1' }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** The bucket of another server, with what is in it, instead of an empty one. */
+  readonly bucket?: string;
 }
 
 export class Hsds {
@@ -40,31 +46,31 @@ export class Hsds {
   readonly #sockets: string;
   readonly #urls: readonly string[];
   readonly #settings: Readonly<Record<string, string>>;
-  readonly #nodes = new Map<string, Node>();
+  readonly #nodes = new Map<string, ChildProcess>();
+  readonly #logs: string;
 
-  private constructor(environment: Environment, name: string, count: number, settings: Record<string, string>) {
+  private constructor(environment: Environment, options: Options) {
+    const { name = 'server', nodes: count = 2, settings = {}, bucket } = options;
     this.#environment = environment;
     const root = join(environment.folder, name);
-    this.bucket = join(root, 'data', BUCKET);
+    this.bucket = bucket ?? join(root, 'data', BUCKET);
     this.#sockets = join(root, 's');
-    mkdirSync(this.bucket, { recursive: true });
-    mkdirSync(this.#sockets, { recursive: true });
+    this.#logs = join(root, 'log');
+    for (const folder of [this.bucket, this.#sockets, this.#logs]) mkdirSync(folder, { recursive: true });
     const url = (socket: string): string => `http+unix://${join(this.#sockets, socket).replaceAll('/', '%2F')}`;
     this.endpoint = url('sn_1.sock');
     this.#urls = Array.from({ length: count }, (_, index) => url(`dn_${index + 1}.sock`));
     this.#settings = settings;
   }
 
-  /** Starts all nodes and waits until they are ready. `settings`: environment, such as `{ H5Z_HSDS: '1' }`. */
-  static async start(
-    environment: Environment,
-    options: { name?: string; nodes?: number; settings?: Record<string, string> } = {},
-  ): Promise<Hsds> {
-    const server = new Hsds(environment, options.name ?? 'server', options.nodes ?? 2, options.settings ?? {});
+  /** Starts all nodes and waits until they are ready. */
+  static async start(environment: Environment, options: Options = {}): Promise<Hsds> {
+    const server = new Hsds(environment, options);
     try {
       await server.startAll();
-      for (const folder of ['/home', '/home/admin'])
-        await server.send('PUT', '/', { domain: folder, json: { folder: 1 } });
+      if (options.bucket === undefined)
+        for (const folder of ['/home', '/home/admin'])
+          await server.send('PUT', '/', { domain: folder, json: { folder: 1 } });
     } catch (error) {
       await server.stop();
       throw error;
@@ -93,6 +99,8 @@ export class Hsds {
             `--sn_url=${this.endpoint}`,
           ]
         : ['--node_type=dn', `--node_number=${number - 1}`];
+    // A file and no pipe: HSDS prints on its event loop, so a reader that is busy would stop it.
+    const log = openSync(join(this.#logs, name), 'a');
     const child = spawn(
       python,
       [
@@ -108,16 +116,12 @@ export class Hsds {
       {
         cwd: folder,
         env: { ...process.env, BUCKET_NAME: BUCKET, PYTHONUNBUFFERED: '1', LOG_LEVEL: 'INFO', ...this.#settings },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', log, log],
       },
     );
+    closeSync(log);
     endWithUs(child);
-    const node: Node = { child, log: `${this.#nodes.get(name)?.log ?? ''}` };
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        node.log += text;
-      });
-    this.#nodes.set(name, node);
+    this.#nodes.set(name, child);
   }
 
   /** Waits until every node answers that it is ready. */
@@ -127,7 +131,7 @@ export class Hsds {
       for (;;) {
         const answer = await this.about(name).catch(() => undefined);
         if (answer !== undefined && answer.status === 200 && /"READY"/.test(answer.body.toString())) break;
-        if (Date.now() > until || this.#nodes.get(name)?.child.exitCode !== null)
+        if (Date.now() > until || this.#nodes.get(name)?.exitCode !== null)
           throw new Error(`${name} does not get ready:\n${this.log(name).slice(-4000)}`);
         await sleep(100);
       }
@@ -136,37 +140,43 @@ export class Hsds {
 
   /** GET /about of one node. */
   about(name: string): Promise<Answer> {
-    return ask(this.#socket(name), 'GET', name === 'sn' ? '/about' : '/info', {});
+    return ask(this.socket(name), 'GET', name === 'sn' ? '/about' : '/info', {});
   }
 
-  #socket(name: string): string {
+  /** The unix socket of a node. */
+  socket(name: string): string {
     return join(this.#sockets, name === 'sn' ? 'sn_1.sock' : `dn_${name.slice(2)}.sock`);
   }
 
-  /** A request to the service node as admin. `partial`: a body that ends too early is an answer, not an error. */
+  /**
+   * A request to the service node as admin. `bytes` are sent as binary values. `partial`: a body that ends too early is an
+   * answer, not an error.
+   */
   send(
     method: string,
     path: string,
-    options: { domain?: string; json?: unknown; binary?: boolean; partial?: boolean } = {},
+    options: { domain?: string; json?: unknown; bytes?: Uint8Array; binary?: boolean; partial?: boolean } = {},
   ): Promise<Answer> {
     const headers: Record<string, string> = {
       Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}`,
       ...(options.domain === undefined ? {} : { 'X-Hdf-domain': options.domain }),
       ...(options.binary === true ? { Accept: 'application/octet-stream' } : {}),
+      ...(options.bytes === undefined ? {} : { 'Content-Type': 'application/octet-stream' }),
       // Else HSDS keeps the connection open behind a body that it does not send.
       ...(options.partial === true ? { Connection: 'close' } : {}),
     };
-    const body = options.json === undefined ? undefined : JSON.stringify(options.json);
-    return ask(this.#socket('sn'), method, path, headers, body, options.partial);
+    const body = options.json === undefined ? options.bytes : JSON.stringify(options.json);
+    return ask(this.socket('sn'), method, path, headers, body, options.partial);
   }
 
+  /** What a node, or every node, has printed so far, restarts included. */
   log(name?: string): string {
-    if (name !== undefined) return this.#nodes.get(name)?.log ?? '';
-    return [...this.#nodes.values()].map(({ log }) => log).join('');
+    const names = name === undefined ? [...this.#nodes.keys()] : [name];
+    return names.map((one) => readFileSync(join(this.#logs, one), 'utf8')).join('');
   }
 
   pid(name: string): number {
-    const pid = this.#nodes.get(name)?.child.pid;
+    const pid = this.#nodes.get(name)?.pid;
     if (pid === undefined) throw new Error(`no process of ${name}`);
     return pid;
   }
@@ -183,7 +193,7 @@ export class Hsds {
 
   /** Ends one node (SIGTERM lets it write what is pending) and waits for it. */
   async stopNode(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const child = this.#nodes.get(name)?.child;
+    const child = this.#nodes.get(name);
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
@@ -202,7 +212,7 @@ function ask(
   method: string,
   path: string,
   headers: Record<string, string>,
-  body?: string,
+  body?: string | Uint8Array,
   partial = false,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
