@@ -13,8 +13,17 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-export function startChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, headless: true, args: FLAGS });
+/** WebGPU by SwiftShader, which stands in for a GPU on this processor. */
+const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+export function startChromium(executablePath: string, { webgpu = false } = {}): Promise<Browser> {
+  if (!webgpu) return chromium.launch({ executablePath, headless: true, args: FLAGS });
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    args: [...FLAGS.filter((flag) => flag !== '--disable-gpu'), ...WEBGPU],
+    ignoreDefaultArgs: ['--disable-gpu'],
+  });
 }
 
 export interface Visit<T> {
@@ -24,15 +33,15 @@ export interface Visit<T> {
   readonly complaints: readonly string[];
 }
 
-/** Opens a page whose <output data-done> holds `{ value }` or `{ error }` as JSON when it has finished. */
-export async function visit<T>(browser: Browser, url: string): Promise<Visit<T>> {
+/** Opens a page whose <output data-done> holds `{ value }` or `{ error }` as JSON when it has finished, within `timeout` ms. */
+export async function visit<T>(browser: Browser, url: string, timeout = 60_000): Promise<Visit<T>> {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
     const complaints = listen(page);
     await page.goto(url);
     try {
-      await page.waitForSelector('output[data-done]', { state: 'attached', timeout: 60_000 });
+      await page.waitForSelector('output[data-done]', { state: 'attached', timeout });
     } catch {
       return { complaints, error: { message: `the page never finished: ${complaints.join(' | ')}` } };
     }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Codec, FILTER_ERRORS, isH5zError, loadWasm } from '../../core/dist/index.js';
+import { damagedCopies, numbers } from './damage.ts';
 import { type KernelAnswer, kernels, type Launch, noKernels } from './gpu.ts';
 
 interface Chunk {
@@ -46,17 +47,6 @@ const SHAPES = [
 ];
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-/** xorshift: the same damage in every run. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', ({ name, folder }) => {
   const golden = json<Golden>(join(folder, 'golden/index.json'));
@@ -133,12 +123,7 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
     const launches: { launch: Launch; sound: Chunk & { sha256: string } }[] = [];
     for (const sound of golden.cases.filter(({ size }) => size <= 20_000)) {
       const bytes = read(sound);
-      const damaged = Array.from({ length: 6 }, (_, index) => {
-        const copy = Buffer.from(bytes);
-        for (let times = 0; times <= index && copy.length > 0; times++) copy[random(copy.length)] = random(256);
-        const cut = index % 3 === 2 ? copy.subarray(0, random(copy.length + 1)) : copy;
-        return { bytes: cut, room: sound.size };
-      });
+      const damaged = damagedCopies(bytes, 6, random).map((one) => ({ bytes: one, room: sound.size }));
       const chunks = damaged.flatMap((one) => [one, { bytes, room: sound.size }]);
       launches.push({
         sound,
