@@ -149,8 +149,14 @@ export async function findWebGpu(options: WebGpuOptions = {}): Promise<GpuFound>
   }
 }
 
+/** WebGPU in use. */
+export interface WebGpuInUse extends Gpu<'webgpu'> {
+  /** The device, for work of one's own on what was decoded: it reads the same buffers. */
+  readonly webgpu: GPUDevice;
+}
+
 /** Opens a WebGPU device. Rejects with H5Z_NO_GPU, which says why there is none. */
-export async function openWebGpu(options: WebGpuOptions = {}): Promise<Gpu<'webgpu'>> {
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuInUse> {
   return new WebGpu(await find(options), options);
 }
 
@@ -161,12 +167,12 @@ interface Compiled {
   readonly encode: readonly GPUComputePipeline[];
 }
 
-class WebGpu implements Gpu<'webgpu'> {
+class WebGpu implements WebGpuInUse {
   readonly kind = 'webgpu';
   readonly device: GpuDevice;
   readonly alignment = 4;
   readonly lost: Promise<string>;
-  readonly gpu: GPUDevice;
+  readonly webgpu: GPUDevice;
   readonly shape: NonNullable<WebGpuOptions['shape']>;
   readonly layout: GPUBindGroupLayout;
   readonly #own: boolean;
@@ -177,7 +183,7 @@ class WebGpu implements Gpu<'webgpu'> {
   gone: string | undefined;
 
   constructor({ device, info, own }: Opened, { shape = {} }: WebGpuOptions) {
-    this.gpu = device;
+    this.webgpu = device;
     this.device = info;
     this.shape = shape;
     this.#own = own;
@@ -214,13 +220,13 @@ class WebGpu implements Gpu<'webgpu'> {
 
   async #compile(stage: GpuStage | undefined, code: string): Promise<Omit<Compiled, 'stage'>> {
     this.check();
-    const module = this.gpu.createShaderModule({ code });
+    const module = this.webgpu.createShaderModule({ code });
     const { lanes } = this.shape;
     const constants = stage === undefined || lanes === undefined ? {} : { constants: { H5Z_LANES: lanes } };
     const pipelines = (names: readonly string[]): Promise<GPUComputePipeline[]> =>
       Promise.all(
         names.map((entryPoint) =>
-          this.gpu.createComputePipelineAsync({
+          this.webgpu.createComputePipelineAsync({
             label: entryPoint,
             layout: this.#pipelineLayout,
             compute: { module, entryPoint, ...constants },
@@ -245,7 +251,7 @@ class WebGpu implements Gpu<'webgpu'> {
   /** A buffer of at least `bytes`; out of memory is an error of the device's, later. */
   buffer(bytes: number, usage: number, content?: ArrayBufferView): GPUBuffer {
     const size = Math.max(16, roundUp(content?.byteLength ?? bytes, 4));
-    const buffer = this.gpu.createBuffer({ size, usage, mappedAtCreation: content !== undefined });
+    const buffer = this.webgpu.createBuffer({ size, usage, mappedAtCreation: content !== undefined });
     if (content === undefined) return buffer;
     new Uint8Array(buffer.getMappedRange()).set(new Uint8Array(content.buffer, content.byteOffset, content.byteLength));
     buffer.unmap();
@@ -257,9 +263,9 @@ class WebGpu implements Gpu<'webgpu'> {
       new H5zError('H5Z_E_MEMORY', `${this.device.name} has no buffer of ${bytes} bytes (${why})`, { cause });
     if (!Number.isSafeInteger(bytes) || bytes < 0)
       throw new H5zError('H5Z_PARAMETER', `a buffer of ${bytes} bytes`, { remedy: 'pass a whole number' });
-    if (bytes > Math.min(this.gpu.limits.maxBufferSize, MOST_BYTES)) throw memory('its limit is lower');
+    if (bytes > Math.min(this.webgpu.limits.maxBufferSize, MOST_BYTES)) throw memory('its limit is lower');
     this.check();
-    this.gpu.pushErrorScope('out-of-memory');
+    this.webgpu.pushErrorScope('out-of-memory');
     let made: GPUBuffer | undefined;
     let thrown: unknown;
     try {
@@ -267,7 +273,7 @@ class WebGpu implements Gpu<'webgpu'> {
     } catch (cause) {
       thrown = cause; // a mapping that the host has no memory for
     }
-    const error = await this.gpu.popErrorScope().catch((cause) => ({ message: messageOf(cause) }));
+    const error = await this.webgpu.popErrorScope().catch((cause) => ({ message: messageOf(cause) }));
     if (made !== undefined && error === null) return made;
     made?.destroy();
     throw memory(error?.message ?? messageOf(thrown), thrown);
@@ -294,7 +300,7 @@ class WebGpu implements Gpu<'webgpu'> {
       }
     }
     buffer ??= await this.#checked(
-      () => this.gpu.createBuffer({ size, usage: MAP_WRITE | COPY_SRC, mappedAtCreation: true }),
+      () => this.webgpu.createBuffer({ size, usage: MAP_WRITE | COPY_SRC, mappedAtCreation: true }),
       size,
     );
     const made = buffer;
@@ -302,10 +308,10 @@ class WebGpu implements Gpu<'webgpu'> {
       bytes: new Uint8Array(made.getMappedRange()),
       send: (to, offset, length, queue) => {
         made.unmap();
-        const encoder = queue ?? this.gpu.createCommandEncoder();
+        const encoder = queue ?? this.webgpu.createCommandEncoder();
         encoder.copyBufferToBuffer(made, 0, to, offset, roundUp(length, 4));
         if (queue !== undefined) return; // nobody says when it is submitted
-        this.gpu.queue.submit([encoder.finish()]);
+        this.webgpu.queue.submit([encoder.finish()]);
         const back = made.mapAsync(MAP_MODE_WRITE).then(() => made);
         back.catch(() => undefined); // the device was lost, which the next one to ask hears
         this.#sent.push(back);
@@ -318,9 +324,9 @@ class WebGpu implements Gpu<'webgpu'> {
     const from = Math.floor(offset / 4) * 4;
     const size = roundUp(offset + bytes, 4) - from;
     const buffer = await this.#checked(() => this.buffer(size, MAP_READ | COPY_DST), size);
-    const encoder = this.gpu.createCommandEncoder();
+    const encoder = this.webgpu.createCommandEncoder();
     encoder.copyBufferToBuffer(memory, from, buffer, 0, size);
-    this.gpu.queue.submit([encoder.finish()]);
+    this.webgpu.queue.submit([encoder.finish()]);
     try {
       await buffer.mapAsync(MAP_MODE_READ);
       return new Uint8Array(buffer.getMappedRange().slice(offset - from, offset - from + bytes));
@@ -334,7 +340,7 @@ class WebGpu implements Gpu<'webgpu'> {
   close(): void {
     for (const sent of this.#sent) sent.then((buffer) => buffer.destroy()).catch(() => undefined);
     this.#sent.length = 0;
-    if (this.#own) this.gpu.destroy();
+    if (this.#own) this.webgpu.destroy();
   }
 }
 
@@ -401,7 +407,7 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
       dstBytes: words(dst.size),
       alignment: gpu.alignment,
     });
-    const limit = Math.min(gpu.gpu.limits.maxStorageBufferBindingSize, MOST_BYTES);
+    const limit = Math.min(gpu.webgpu.limits.maxStorageBufferBindingSize, MOST_BYTES);
     const parts = gpu.shape.parts ?? partsOf(chunks);
     const windows = windowsOf(planned, chunks.length, { src, dst });
     const needs = [planned.even, planned.odd, ...Object.values(windows).map(({ size }) => size)];
@@ -411,8 +417,8 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
         `the batch needs ${Math.max(...needs)} bytes in one piece, and the GPU has ${limit}`,
       );
 
-    gpu.gpu.pushErrorScope('validation');
-    gpu.gpu.pushErrorScope('out-of-memory');
+    gpu.webgpu.pushErrorScope('validation');
+    gpu.webgpu.pushErrorScope('out-of-memory');
     const buffers: Partial<Record<PlanMemory, Window>> = { ...windows };
     for (const name of ['even', 'odd'] as const) {
       const bytes = planned[name];
@@ -424,7 +430,7 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
       first[2 * i + 1] = planned.status[i] ?? 0;
     }
     let before = keep(gpu.buffer(0, STORAGE | COPY_SRC, first));
-    const encoder = queue ?? gpu.gpu.createCommandEncoder();
+    const encoder = queue ?? gpu.webgpu.createCommandEncoder();
     for (const step of planned.steps) {
       const after = keep(gpu.buffer(first.byteLength, STORAGE | COPY_SRC));
       this.#record(direction, encoder, step, buffers, { before, after, parts, keep });
@@ -432,8 +438,8 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     }
     const readback = keep(gpu.buffer(first.byteLength, MAP_READ | COPY_DST));
     encoder.copyBufferToBuffer(before, 0, readback, 0, first.byteLength);
-    if (queue === undefined) gpu.gpu.queue.submit([encoder.finish()]);
-    const errors = Promise.all([gpu.gpu.popErrorScope(), gpu.gpu.popErrorScope()]);
+    if (queue === undefined) gpu.webgpu.queue.submit([encoder.finish()]);
+    const errors = Promise.all([gpu.webgpu.popErrorScope(), gpu.webgpu.popErrorScope()]);
     errors.catch(() => undefined);
 
     const collect = async (): Promise<GpuAnswers> => {
@@ -498,12 +504,12 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
       whole(keep(gpu.buffer(scratch * 4, STORAGE))),
       whole(this.#cd.get(step.stage) as GPUBuffer),
     ];
-    const group = gpu.gpu.createBindGroup({
+    const group = gpu.webgpu.createBindGroup({
       layout: gpu.layout,
       entries: resources.map((resource, binding) => ({ binding, resource })),
     });
     const groups = n * parts;
-    const x = Math.min(groups, gpu.gpu.limits.maxComputeWorkgroupsPerDimension);
+    const x = Math.min(groups, gpu.webgpu.limits.maxComputeWorkgroupsPerDimension);
     const pass = encoder.beginComputePass();
     pass.setBindGroup(0, group);
     const compiled = this.#compiled.get(step.stage);
