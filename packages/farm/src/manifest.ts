@@ -12,6 +12,7 @@ import type {
   SideModuleFile,
   WasmFile,
 } from '../../core/src/generated/schema.ts';
+import { gpuResults, verifiedOn } from './gpu-results.ts';
 import { buildDir, ROOT } from './paths.ts';
 import { upstreamFolder } from './sources.ts';
 
@@ -112,7 +113,6 @@ export function makeManifest(filterDir: string): Manifest {
       reason:
         variants[kind]?.reason ??
         `no ${kind === 'cuda' ? 'CUDA' : 'WebGPU'} kernel has been written for this filter yet`,
-      // A GPU's name gets here when it has decoded the golden chunks, and no machine of ours has one.
       ...(kernels === undefined
         ? {}
         : {
@@ -120,7 +120,7 @@ export function makeManifest(filterDir: string): Manifest {
             size: kernels.length,
             sha256: hashOf(kernels),
             encode: new RegExp(`\\bh5z_${description.name}_encode`).test(kernels.toString('latin1')),
-            verifiedOn: [],
+            verifiedOn: kind === 'cuda' ? verifiedOn(description.name, hashOf(kernels), gpuResults()) : [],
           }),
     };
   };

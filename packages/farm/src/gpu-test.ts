@@ -1,0 +1,302 @@
+// ./farm gpu-test: the folder that tests the CUDA kernels on a machine with a GPU, and has nothing but NVIDIA's driver and Python:
+//
+//     gpu_test.py   the program            kernels/   the PTX that ./farm build made
+//     cases.json    what is to be tested   cpu/       the same filters for the processor, to compare speeds
+//     data.bin      all chunks, one behind the other
+//
+// What damaged chunks must answer is what the filters' own code says here. Frames are the real ones of an arrays folder
+// (../shared/arrays where there is one), or made up where there is none.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { FilterDescription } from '../../core/src/generated/schema.ts';
+import type { Codec } from '../../core/src/types.ts';
+import { readFilters } from './filters.ts';
+import { goldenCases } from './golden.ts';
+import { FarmError, say } from './log.ts';
+import { OUT, ROOT } from './paths.ts';
+import { libraryName } from './targets.ts';
+
+/** Exit status of the program where there is no GPU. */
+export const NO_GPU = 77;
+
+export interface GpuTestOptions {
+  /** Default: out/gpu-test. */
+  readonly folder?: string | undefined;
+  /** Folder with index.json, as ../shared/arrays is. */
+  readonly arrays?: string | undefined;
+}
+
+interface Stage {
+  readonly filter: string;
+  readonly cd: readonly number[];
+  /** 1: asks for scratch as large as its output. */
+  readonly scratch: 0 | 1;
+}
+
+/** Lanes of a group, as @h5z/gpu has them: a warp where a group decodes an LZ4 block token by token. */
+const BY_BLOCKS = new Set(['lz4', 'bitshuffle']);
+
+/** Frames of detectors. */
+const FRAMES = ['eiger4m_frame.u4.bin', 'eiger4m_frame_clip.u2.bin', 'pilatus_saxs_frames.i4.bin'];
+const LZ4_BLOCK = 65536;
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** data.bin: chunks one behind the other, each at an offset that 16 divides; the same bytes lie there once. */
+class Data {
+  readonly parts: Uint8Array[] = [];
+  readonly #places = new Map<string, number>();
+  #end = 0;
+
+  add(bytes: Uint8Array): { offset: number; bytes: number } {
+    const key = sha256(bytes);
+    const offset = this.#places.get(key) ?? this.#end;
+    if (!this.#places.has(key)) {
+      const room = Math.ceil(bytes.length / 16) * 16;
+      this.parts.push(bytes, new Uint8Array(room - bytes.length));
+      this.#end += room;
+      this.#places.set(key, offset);
+    }
+    return { offset, bytes: bytes.length };
+  }
+}
+
+/** xorshift: the same damage in every run. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+interface Kernels {
+  readonly folder: string;
+  readonly description: FilterDescription;
+  readonly text: string;
+  readonly codec: Codec;
+}
+
+async function withKernels(): Promise<Kernels[]> {
+  const { loadWasm } = await import('../../core/dist/index.js');
+  const found: Kernels[] = [];
+  for (const { dir, description } of await readFilters()) {
+    const { id, name, variants } = description;
+    if ((variants.cuda?.mode ?? 'none') === 'none') continue;
+    const [ptx, wasm] = [join(dir, 'gpu', `${name}.ptx`), join(dir, 'wasm', `${name}.wasm`)];
+    for (const file of [ptx, wasm])
+      if (!existsSync(file)) throw new FarmError(`${file} is missing. Run ./farm build ${name}.`);
+    const codec = await loadWasm(readFileSync(wasm), { id });
+    found.push({ folder: dir, description, text: readFileSync(ptx, 'utf8'), codec });
+  }
+  return found;
+}
+
+/** What the filter itself makes of a chunk: a status, and the bytes' hash where that is 0. */
+async function answerOf(codec: Codec, bytes: Uint8Array, cd: readonly number[], size: number) {
+  const { FILTER_ERRORS, isH5zError } = await import('../../core/dist/index.js');
+  const out = new Uint8Array(size);
+  try {
+    return { status: 0, sha256: sha256(out.subarray(0, codec.decodeInto(bytes, out, { cdValues: cd }))) };
+  } catch (error) {
+    if (!isH5zError(error)) throw error;
+    return { status: FILTER_ERRORS[error.code as keyof typeof FILTER_ERRORS].value };
+  }
+}
+
+/** Whether no kernel of the filter takes chunks with these cd_values: bitshuffle with Zstandard. */
+const refused = ({ name }: FilterDescription, cd: readonly number[]): boolean => name === 'bitshuffle' && cd[4] === 3;
+const UNSUPPORTED = -4;
+
+async function goldenOf({ folder, description, codec }: Kernels, data: Data) {
+  const { name } = description;
+  const random = numbers(description.id + 1);
+  const golden: object[] = [];
+  const damaged: object[] = [];
+  for (const one of goldenCases(folder)) {
+    const bytes = readFileSync(join(folder, 'golden', one.file));
+    const { size, sha256: digest } = one;
+    const cd = [...one.cdValues];
+    const common = { filter: name, name: one.name, cd, size };
+    golden.push({
+      ...common,
+      ...data.add(bytes),
+      ...(refused(description, cd) ? { status: UNSUPPORTED } : { sha256: digest }),
+    });
+    if (size === 0 || size > 20_000 || refused(description, cd)) continue;
+    for (let i = 0; i < 4; i++) {
+      const copy = Buffer.from(bytes);
+      for (let times = 0; times <= i && copy.length > 0; times++) copy[random(copy.length)] = random(256);
+      const cut = i === 3 ? copy.subarray(0, random(copy.length + 1)) : copy;
+      damaged.push({
+        ...common,
+        name: `${one.name}, damaged ${i}`,
+        ...data.add(cut),
+        ...(await answerOf(codec, cut, cd, size)),
+      });
+      // A sound one behind it, which it must not spoil.
+      damaged.push({ ...common, ...data.add(bytes), status: 0, sha256: digest });
+    }
+  }
+  return { golden, damaged };
+}
+
+interface Raw {
+  readonly data: string;
+  readonly itemSize: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Counts of photons as a detector has them, few and mostly small, made up: a block of 64 KiB and a bit. */
+function madeUp(itemSize: 2 | 4): Raw {
+  const random = numbers(itemSize);
+  const values = itemSize === 2 ? new Uint16Array(35_003) : new Uint32Array(17_003);
+  for (let i = 0; i < values.length; i++) values[i] = random(8) === 0 ? random(6) : 0;
+  return { data: `made-up counts of ${itemSize} bytes`, itemSize, bytes: new Uint8Array(values.buffer) };
+}
+
+function framesOf(arrays: string | undefined): Raw[] {
+  if (arrays === undefined) return [madeUp(2), madeUp(4)];
+  interface Listed {
+    readonly file: string;
+    readonly dtype: string;
+    readonly kind: string;
+    readonly sha256: string;
+  }
+  const listed = JSON.parse(readFileSync(join(arrays, 'index.json'), 'utf8')) as Listed[];
+  return FRAMES.flatMap((name) => {
+    const one = listed.find(({ file }) => file === name);
+    if (one === undefined) return [];
+    const bytes = readFileSync(join(arrays, name));
+    if (sha256(bytes) !== one.sha256)
+      throw new FarmError(`${join(arrays, name)} is not what its index.json describes.`);
+    return [{ data: `${name} (${one.kind})`, itemSize: Number(/\d+$/.exec(one.dtype)?.[0] ?? 1), bytes }];
+  });
+}
+
+/** A frame through pipelines as files have them; what is between two stages is as large as here. */
+function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Codec>, all: Data): object[] {
+  const bitshuffle = [0, 4, itemSize, 0, 2];
+  const pipelines: readonly (readonly [string, readonly (readonly [string, readonly number[]])[]])[] = [
+    ['bitshuffle-lz4', [['bitshuffle', bitshuffle]]],
+    ['lz4 in 64 KiB blocks', [['lz4', [LZ4_BLOCK]]]],
+    [
+      'shuffle, lz4 in 64 KiB blocks',
+      [
+        ['shuffle', [itemSize]],
+        ['lz4', [LZ4_BLOCK]],
+      ],
+    ],
+    [
+      'bitshuffle-lz4, fletcher32',
+      [
+        ['bitshuffle', bitshuffle],
+        ['fletcher32', []],
+      ],
+    ],
+  ];
+  return pipelines.map(([what, stages]) => {
+    const sizes = [bytes.length];
+    let stored = bytes;
+    for (const [name, cd] of stages) {
+      const codec = codecs.get(name);
+      if (codec === undefined) throw new FarmError(`The filter ${name} has no kernels.`);
+      stored = codec.encode(stored, { cdValues: cd });
+      sizes.push(stored.length);
+    }
+    const undone = stages.map(([filter, cd]): Stage => ({ filter, cd, scratch: 0 })).reverse();
+    return {
+      what,
+      data,
+      stages: undone,
+      rooms: sizes.slice(0, -1).reverse(),
+      size: bytes.length,
+      sha256: sha256(bytes),
+      endToEnd: what === 'bitshuffle-lz4',
+      // What needs no stored chunk: the device makes it of the frame, and undoes it again.
+      transposes:
+        what === 'bitshuffle-lz4'
+          ? ([
+              { filter: 'shuffle', cd: [itemSize], scratch: 0 },
+              { filter: 'bitshuffle', cd: [0, 4, itemSize, 0, 0], scratch: 0 },
+            ] satisfies Stage[])
+          : [],
+      ...all.add(stored),
+    };
+  });
+}
+
+/** Makes the folder anew; returns its path. */
+export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string> {
+  const folder = resolve(options.folder ?? join(OUT, 'gpu-test'));
+  rmSync(folder, { recursive: true, force: true });
+  for (const name of ['kernels', 'cpu']) mkdirSync(join(folder, name), { recursive: true });
+  copyFileSync(join(import.meta.dirname, 'gpu_test.py'), join(folder, 'gpu_test.py'));
+
+  const filters = await withKernels();
+  const data = new Data();
+  const kernels: object[] = [];
+  const golden: object[] = [];
+  const damaged: object[] = [];
+  for (const one of filters) {
+    const { name } = one.description;
+    const file = `kernels/${name}.ptx`;
+    writeFileSync(join(folder, file), one.text);
+    const names = [...one.text.matchAll(/\.visible \.entry (\w+)\(/g)].map(([, kernel]) => kernel ?? '').sort();
+    const of = (direction: string): string[] => names.filter((kernel) => kernel.startsWith(`h5z_${name}_${direction}`));
+    const lanes = BY_BLOCKS.has(name) ? 32 : 128;
+    kernels.push({
+      filter: name,
+      file,
+      sha256: sha256(Buffer.from(one.text)),
+      lanes,
+      decode: of('decode'),
+      encode: of('encode'),
+    });
+    const chunks = await goldenOf(one, data);
+    golden.push(...chunks.golden);
+    damaged.push(...chunks.damaged);
+    const library = join(one.folder, 'prebuilds/linux-x64', libraryName(name, 'linux-x64'));
+    if (existsSync(library)) copyFileSync(library, join(folder, 'cpu', basename(library)));
+  }
+  const codecs = new Map(filters.map(({ description, codec }) => [description.name, codec]));
+  const raws = framesOf(options.arrays);
+  const frames = raws.flatMap((raw) => chunksOf(raw, codecs, data));
+  const commit = existsSync(join(ROOT, '.git'))
+    ? execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
+    : undefined;
+  writeFileSync(join(folder, 'data.bin'), Buffer.concat(data.parts));
+  const cases = {
+    made: { commit, frames: options.arrays === undefined ? 'made up' : 'real' },
+    kernels,
+    golden,
+    damaged,
+    frames,
+  };
+  writeFileSync(join(folder, 'cases.json'), `${JSON.stringify(cases)}\n`);
+  say(`${folder}: ${golden.length} golden chunks, ${damaged.length} beside damaged ones, ${frames.length} frames`);
+  return folder;
+}
+
+/** Packs the folder as FOLDER.tar.gz. */
+export function packGpuTest(folder: string): string {
+  const file = `${folder}.tar.gz`;
+  execFileSync('tar', ['-czf', file, '-C', dirname(folder), basename(folder)]);
+  return file;
+}
+
+/** Runs the program of the folder; its JSON goes to stdout, and its exit status comes back. */
+export function runGpuTest(folder: string, args: readonly string[] = []): Promise<number> {
+  return new Promise((done, failed) => {
+    const child = spawn('python3', [join(folder, 'gpu_test.py'), '--out', join(folder, 'result.json'), ...args], {
+      stdio: 'inherit',
+    });
+    child.once('error', () => failed(new FarmError('python3 does not start. Install Python 3.8 or newer.')));
+    child.once('exit', (status) => done(status ?? 1));
+  });
+}
