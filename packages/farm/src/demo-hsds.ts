@@ -242,7 +242,7 @@ async function loadAll(
       .map((job) => ({ ...job, file, name: `${index}${extname(file.path)}` }));
   });
   const loaded = await inTurns(jobs, availableParallelism(), async ({ file, name, mode, mine }) => {
-    const domain = `/home/admin/${mode}_${name}`;
+    let domain = `/home/admin/${mode}_${name}`;
     if (mode === 'link') await copyFile(file.path, join(server.bucket, name));
     const from = mode === 'link' ? ['--link', `${BUCKET}/${name}`] : [file.path];
     const hsload = (...options: string[]): Promise<string | undefined> =>
@@ -253,8 +253,11 @@ async function loadAll(
     let why = await hsload();
     // What a person would try next; with h5z nobody has to.
     const ignoringFilters = why !== undefined && !enabled(settings);
-    if (ignoringFilters) why = await hsload('--ignore-filters');
-    if (mode === 'copy') await server.send('PUT', '/?flush=1', { domain });
+    if (ignoringFilters) {
+      domain = `/home/admin/${mode}_ignoring_${name}`; // HSDS may still be removing what the first attempt left
+      why = await hsload('--ignore-filters');
+    }
+    await server.send('PUT', '/?flush=1', { domain }); // to storage, before it is started again
     return mine.map((one) => ({ asked: one, mode, domain, why, ignoringFilters }));
   });
   return loaded.flat();

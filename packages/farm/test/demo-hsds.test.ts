@@ -52,7 +52,8 @@ describe.skipIf(skip !== undefined)(`the demo with HSDS${skip === undefined ? ''
   });
 
   it('shows what HSDS does by itself: refused, no bytes, zeros', () => {
-    expect(rows.map(({ filters, mode, before }) => [filters, mode, before.outcome, before.status])).toEqual([
+    const said = rows.map(({ filters, mode, before }) => [filters, mode, before.outcome, before.status]);
+    expect(said, JSON.stringify(rows.map(({ before }) => before.why))).toEqual([
       ['307 bzip2', 'link', 'empty', 200],
       ['307 bzip2', 'copy', 'zeros', 200],
       ['32008 bitshuffle', 'link', 'not loaded', undefined],
