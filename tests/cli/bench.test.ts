@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FloatType } from '../../packages/chunks/dist/index.js';
 import {
   type BenchReport,
   bench,
   Comparison,
   candidatesOf,
   frontOf,
+  numbersOf,
   plotSvg,
   stagesOf,
 } from '../../packages/cli/dist/index.js';
@@ -198,6 +200,37 @@ describe('errors of values', () => {
     const lost = new Comparison([4], 3);
     lost.add(original, Float64Array.of(1, 0, Number.POSITIVE_INFINITY, 4));
     expect(lost.quality.maxError).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('of half floats, of arrays and of complex numbers; compounds have none', () => {
+    const half: FloatType = {
+      class: 'float',
+      size: 2,
+      order: 'le',
+      precision: 16,
+      offset: 0,
+      signAt: 15,
+      exponent: [10, 5],
+      mantissa: [0, 10],
+      bias: 15,
+      implied: true,
+    };
+    const brain: FloatType = { ...half, exponent: [7, 8], mantissa: [0, 7], bias: 127 };
+    const bytes = Uint8Array.of(0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0x00, 0x7c);
+    expect(Array.from(numbersOf(bytes, half) ?? [])).toEqual([1, -2, 2 ** -24, Number.POSITIVE_INFINITY]);
+    const swapped = bytes.map((_, i) => bytes[i ^ 1] as number);
+    expect(Array.from(numbersOf(swapped, { ...half, order: 'be' }) ?? [])).toEqual([
+      1,
+      -2,
+      2 ** -24,
+      Number.POSITIVE_INFINITY,
+    ]);
+    expect(Array.from(numbersOf(Uint8Array.of(0x80, 0x3f, 0x49, 0xc0), brain) ?? [])).toEqual([1, -3.140625]);
+    const array = { class: 'array', size: 4, dims: [2], base: half } as const;
+    const complex = { class: 'complex', size: 4, base: half } as const;
+    for (const type of [array, complex]) expect(numbersOf(bytes, type)?.length).toBe(4);
+    const compound = { class: 'compound', size: 4, members: [{ name: 'a', offset: 0, type: half }] } as const;
+    expect(numbersOf(bytes, compound)).toBeUndefined();
   });
 });
 

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDataset } from '../../packages/chunks/dist/index.js';
-import { goalOf, stagesOf, type TuneReport, tune } from '../../packages/cli/dist/index.js';
-import type { Registry } from '../../registry/dist/index.js';
+import { goalOf, isStepped, stagesOf, type TuneReport, tune } from '../../packages/cli/dist/index.js';
+import { createRegistry, type Registry } from '../../registry/dist/index.js';
 import { builtRegistry } from '../corpus/corpus.ts';
 import { env, need } from '../support/env.ts';
 import { filterFolders, ROOT, runIn } from '../support/packed.ts';
@@ -75,6 +75,7 @@ describe('h5z tune', () => {
       // All of the sample: what the best is said to do it does for every chunk of this file.
       const whole = Math.max(...results.filter(({ chunk }) => chunk.join() === best.chunk.join()).map((r) => r.chunks));
       expect(best.chunks).toBe(whole);
+      expect(best.chunks).toBe(best.of);
     }
   });
 
@@ -92,6 +93,42 @@ describe('h5z tune', () => {
     }
     const bounded = reports.get(`error<=${ERROR}`) as TuneReport;
     expect(bounded.best.ratio).toBeGreaterThanOrEqual((reports.get('ratio') as TuneReport).best.ratio * 0.999);
+  });
+
+  test('holds the best for an error to it on every chunk, and drops what kept it on the sample alone', async () => {
+    // One chunk of thirty-two, not the one that is sampled, has values a thousand times as large. Of the lossy filters only
+    // those that keep digits, whose error grows with the values.
+    const spike = Float32Array.from(
+      { length: 32 * 512 },
+      (_, i) => (values[i % values.length] ?? 0) * (i >> 9 === 5 ? 1000 : 1),
+    );
+    const out = new h5wasm.File(join(app, 'spike.h5'), 'w');
+    out.create_dataset({ name: 'spike', data: spike, dtype: '<f4', shape: [32, 512], chunks: [1, 512] });
+    out.close();
+    const bounded = ({ description }: (typeof registry.packages)[number]) =>
+      description.parameters.some(({ bounds }) => bounds === 'absolute');
+    const few = createRegistry(registry.packages.filter((one) => !one.description.lossy || !bounded(one)));
+    const options = { registry: few, goal: goalOf(`error<=${ERROR}`), budget: 6, sample: 2048 };
+    const seen: number[] = [];
+    const found = await tune(join(app, 'spike.h5'), { ...options, onCheck: (done) => seen.push(done) });
+    const unchecked = await tune(join(app, 'spike.h5'), { ...options, check: false });
+    expect(unchecked).toMatchObject({ broke: [] });
+    expect(unchecked.checked).toBeUndefined();
+    const { best, broke, checked } = found;
+    const lossless = stagesOf([best.words], few).every(({ id }) => few.get(id)?.description.lossy !== true);
+    if (lossless) expect(checked).toBeUndefined();
+    else {
+      expect(checked?.maxError).toBeLessThanOrEqual(ERROR);
+      expect(checked?.chunks).toBe(Math.ceil(32 / (best.chunk[0] ?? 1)) * Math.ceil(512 / (best.chunk[1] ?? 1)));
+      expect(seen.at(-1)).toBe(checked?.chunks);
+    }
+    for (const words of broke) expect(found.results.map((one) => one.words)).not.toContain(words);
+    if (
+      registry.packages.some(
+        (one) => one.description.lossy && one.description.parameters.some(isStepped) && !bounded(one),
+      )
+    )
+      expect(broke.length).toBeGreaterThan(0);
   });
 
   test('its line for h5z repack works in a shell', async () => {

@@ -106,26 +106,49 @@ function integerWidener({ size, precision, offset, signed }: IntegerType): (bits
 
 /** Any binary float of at most 64 bits to IEEE 754 of the same size, rounding to nearest where it has more digits. */
 function floatWidener(type: FloatType): (bits: bigint) => bigint {
+  const read = floatReader(type);
+  const view = new DataView(new ArrayBuffer(8));
+  return (bits) => {
+    if (type.size === 4) {
+      view.setFloat32(0, read(bits));
+      return BigInt(view.getUint32(0));
+    }
+    view.setFloat64(0, read(bits));
+    return view.getBigUint64(0);
+  };
+}
+
+/** The value of any binary float of at most 64 bits. */
+function floatReader(type: FloatType): (bits: bigint) => number {
   const [exponentAt, exponentBits] = type.exponent;
   const [mantissaAt, mantissaBits] = type.mantissa;
   const top = 2 ** exponentBits - 1;
-  const view = new DataView(new ArrayBuffer(8));
   return (bits) => {
     const sign = (bits >> BigInt(type.signAt)) & 1n ? -1 : 1;
     const exponent = Number(BigInt.asUintN(exponentBits, bits >> BigInt(exponentAt)));
     const fraction = Number(BigInt.asUintN(mantissaBits, bits >> BigInt(mantissaAt))) * 2 ** -mantissaBits;
-    let value: number;
-    if (type.implied && exponent === top) value = fraction === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
-    else if (!type.implied) value = fraction * 2 ** (exponent - type.bias);
-    else if (exponent === 0) value = fraction * 2 ** (1 - type.bias);
-    else value = (1 + fraction) * 2 ** (exponent - type.bias);
-    if (type.size === 4) {
-      view.setFloat32(0, sign * value);
-      return BigInt(view.getUint32(0));
-    }
-    view.setFloat64(0, sign * value);
-    return view.getBigUint64(0);
+    if (type.implied && exponent === top) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    if (!type.implied) return sign * fraction * 2 ** (exponent - type.bias);
+    return sign * (exponent === 0 ? fraction * 2 ** (1 - type.bias) : (1 + fraction) * 2 ** (exponent - type.bias));
   };
+}
+
+/** All values of floats of two bytes, by type. */
+const tables = new WeakMap<FloatType, Float32Array>();
+
+/** Little-endian floats of two bytes (IEEE's half precision, bfloat16, any other layout) as numbers. */
+export function halfFloats(bytes: Uint8Array, type: FloatType): Float32Array<ArrayBuffer> {
+  let table = tables.get(type);
+  if (table === undefined) {
+    const read = floatReader(type);
+    table = Float32Array.from({ length: 1 << 16 }, (_, bits) => read(BigInt(bits)));
+    tables.set(type, table);
+  }
+  const values = new Float32Array(bytes.length >> 1);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = table[(bytes[2 * i] as number) | ((bytes[2 * i + 1] as number) << 8)] as number;
+  }
+  return values;
 }
 
 function loadBits(bytes: Uint8Array, at: number, size: number): bigint {

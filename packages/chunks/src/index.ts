@@ -4,7 +4,7 @@
 //   for (const dataset of file.datasets) console.log(dataset.path, dataset.info.filters, dataset.chunks.length);
 //   const values = canonicalBytes(await readAll(file.datasets[0], registry), file.datasets[0].info.type);
 
-export { canonicalBytes, canonicalSize } from './canonical.js';
+export { canonicalBytes, canonicalSize, halfFloats } from './canonical.js';
 export type { ChunkList } from './chunk-list.js';
 export { describeDataset } from './describe.js';
 export {

@@ -2,7 +2,7 @@
 // as bytes and what it refuses is said at `readDataset`.
 
 import { type BatchOptions, fill, H5zError, type Pipeline } from '@h5z/core';
-import { canonicalBytes } from './canonical.js';
+import { canonicalBytes, halfFloats } from './canonical.js';
 import { type Dataset, type FileInput, H5File, type OpenOptions, open } from './file.js';
 import { type Box, decodeBox, loadPipeline, memory, type PipelineFinder } from './read.js';
 import type { Datatype } from './types.js';
@@ -126,7 +126,7 @@ async function read(dataset: Dataset, options: ReadDatasetOptions): Promise<Data
     return result(into ?? new kind.array(stored.buffer, stored.byteOffset, length));
   }
   const data = into ?? new kind.array(memory(dataset, length * kind.array.BYTES_PER_ELEMENT).buffer, 0, length);
-  convert(canonicalBytes(stored, type), data);
+  convert(stored, type, data);
   return result(data);
 }
 
@@ -364,7 +364,7 @@ export function numbersOf(stored: Uint8Array, type: Datatype, kind: Kind): Numbe
   const length = (stored.length / type.size) * kind.perElement;
   if (kind.converts) {
     const data = new kind.array(new ArrayBuffer(length * BYTES_PER_ELEMENT), 0, length);
-    convert(canonicalBytes(stored, type), data);
+    convert(stored, type, data);
     return data;
   }
   const aligned = stored.byteOffset % BYTES_PER_ELEMENT === 0 ? stored : new Uint8Array(stored);
@@ -372,23 +372,11 @@ export function numbersOf(stored: Uint8Array, type: Datatype, kind: Kind): Numbe
   return new kind.array(aligned.buffer, aligned.byteOffset, length);
 }
 
-/** Little-endian numbers of full width to the array; floats of two bytes are widened. */
-function convert(bytes: Uint8Array, data: NumberArray): void {
-  if (bytes.length === data.byteLength) {
-    new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);
-    return;
-  }
-  const halves = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const floats = data as Float32Array;
-  for (let i = 0; i < floats.length; i++) floats[i] = halfToNumber(halves.getUint16(2 * i, true));
-}
-
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+/** Numbers of full width to the array; floats of two bytes are widened. */
+function convert(stored: Uint8Array, type: Datatype, data: NumberArray): void {
+  const bytes = canonicalBytes(stored, type);
+  if (type.class === 'float' && type.size === 2) (data as Float32Array).set(halfFloats(bytes, type));
+  else new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);
 }
 
 function swapInPlace(bytes: Uint8Array, size: number): void {
@@ -401,15 +389,11 @@ function swapInPlace(bytes: Uint8Array, size: number): void {
   }
 }
 
-/** Refuses what cannot be given even as bytes, and half floats of another layout than IEEE's. */
+/** Refuses what cannot be given even as bytes. */
 export function canonicalCheck(dataset: Dataset): void {
   const { type } = dataset.info;
   const kind = kindOf(type);
   try {
-    if (type.class === 'float' && type.size === 2) {
-      const ieee = type.precision === 16 && type.exponent[1] === 5 && type.bias === 15 && type.implied;
-      if (!ieee) throw new H5zError('H5Z_E_UNSUPPORTED', 'floats of two bytes that are not IEEE half precision');
-    }
     if (kind.converts || kind.dtype === 'bytes') canonicalBytes(new Uint8Array(0), type);
   } catch (error) {
     throw dataset.explain(error);

@@ -113,6 +113,9 @@ export function benchInWords(report: BenchReport): string {
   const lossy = results.some(({ quality }) => quality !== undefined);
   if (lossy) parts[0] += `\nlossy filters were asked for errors up to ${shortNumber(error)}, where they take a bound`;
   if (results.length > 0) parts.push(measurementTable(results));
+  if (results.some(({ exact, quality }) => !exact && quality === undefined)) {
+    parts.push(`?: a lossy filter changed values, and ${type} is no number, so that there is no error to tell`);
+  }
   if (refused.length > 0) {
     const reasons = new Map<string, string>();
     for (const { filter, words, error } of refused) {
@@ -128,8 +131,7 @@ export function benchInWords(report: BenchReport): string {
 /** Rows of measurements with their numbers right-aligned; the columns for errors only where something is lossy. */
 export function measurementTable(results: readonly Measurement[]): string {
   const lossy = results.some(({ quality }) => quality !== undefined);
-  const whole = Math.max(...results.map(({ chunks }) => chunks));
-  const partly = results.some(({ chunks }) => chunks < whole);
+  const partly = results.some(({ chunks, of }) => chunks < of);
   const columns: [string, (result: Measurement) => string][] = [
     ['RATIO', ({ ratio }) => ratio.toFixed(2)],
     ['ENCODE MB/s', ({ encode }) => speed(encode)],
@@ -141,7 +143,7 @@ export function measurementTable(results: readonly Measurement[]): string {
           ['SSIM', ({ quality, exact }) => (exact ? '-' : quality ? similarity(quality.ssim) : '?')],
         ] as [string, (result: Measurement) => string][])
       : []),
-    ...(partly ? ([['CHUNKS', ({ chunks }) => `${chunks}/${whole}`]] as [string, (r: Measurement) => string][]) : []),
+    ...(partly ? ([['CHUNKS', ({ chunks, of }) => `${chunks}/${of}`]] as [string, (r: Measurement) => string][]) : []),
   ];
   const cells = columns.map(([name, show]) => {
     const column = [name, ...results.map(show)];

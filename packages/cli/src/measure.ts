@@ -10,9 +10,9 @@ import {
   loadPipeline,
   readBox,
 } from '@h5z/chunks';
-import { type Codec, createPipeline, fill, H5zError, type LoadedStage } from '@h5z/core';
+import { type Codec, createPipeline, fill, H5zError, type LoadedStage, type Pipeline } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
-import { Comparison, numbersOf, type Quality, rangeOf } from './quality.js';
+import { Comparison, innerShape, largestError, numbersOf, type Quality, rangeOf } from './quality.js';
 import { type Failure, failureOf } from './terminal.js';
 
 /** A pipeline to measure: client cd_values, and the words that `h5z repack --filter` takes for it. */
@@ -48,8 +48,9 @@ export interface SampleOptions {
 export interface Measurement {
   readonly words: string;
   readonly filter: string;
-  /** Chunks measured; fewer than the sample has where time ran out. */
+  /** Chunks measured, and those of the sample: time may run out before all of them. */
   readonly chunks: number;
+  readonly of: number;
   readonly bytes: number;
   readonly stored: number;
   /** bytes / stored. */
@@ -127,16 +128,25 @@ export async function takeSample(dataset: Dataset, options: SampleOptions): Prom
   const count = Math.min(MOST_CHUNKS, Math.max(1, Math.floor(options.bytes / chunkBytes)));
   const pipeline = dataset.info.layout === 'chunked' ? await loadPipeline(dataset, options.registry) : undefined;
   const chunks: Uint8Array[] = [];
-  for (const start of await placesOf(dataset, chunk, count)) {
-    const inside = chunk.map((n, i) => Math.min(n, (shape[i] ?? 0) - (start[i] ?? 0)));
-    const values = await readBox(dataset, { start, shape: inside }, pipeline);
-    const whole = inside.every((n, i) => n === chunk[i]);
-    chunks.push(whole ? new Uint8Array(values) : padded(values, inside, chunk, dataset));
-  }
+  for (const start of await placesOf(dataset, chunk, count))
+    chunks.push(await chunkAt(dataset, start, chunk, pipeline));
   const numbers = chunks.map((values) => numbersOf(values, type));
   const known = numbers.every((values) => values !== undefined) ? (numbers as ArrayLike<number>[]) : undefined;
   const range = rangeOf(known ?? []);
   return { dataset, chunk, chunks, numbers: known, range, bytes: chunks.length * chunkBytes };
+}
+
+/** The values of a chunk that begins at `start`, padded where it sticks out of the dataset. */
+async function chunkAt(
+  dataset: Dataset,
+  start: readonly number[],
+  chunk: readonly number[],
+  pipeline: Pipeline | undefined,
+): Promise<Uint8Array> {
+  const inside = chunk.map((n, i) => Math.min(n, (dataset.info.shape[i] ?? 0) - (start[i] ?? 0)));
+  const values = await readBox(dataset, { start, shape: inside }, pipeline);
+  const whole = inside.every((n, i) => n === chunk[i]);
+  return whole ? new Uint8Array(values) : padded(values, inside, chunk, dataset);
 }
 
 /** Where chunks of this shape begin, at most `count`, evenly spread over what is allocated. */
@@ -217,7 +227,61 @@ export async function measure(
   }
 }
 
-async function loadStages(candidate: Candidate, sample: Sample, options: MeasureOptions): Promise<LoadedStage[]> {
+/** What a lossy pipeline did to the chunks of a whole dataset. */
+export interface Checked {
+  readonly chunks: number;
+  /** The largest absolute error met: of all chunks, or of those up to the one that broke the bound. */
+  readonly maxError: number;
+  /** The first element of the chunk that broke it. */
+  readonly brokenAt?: readonly number[];
+}
+
+/**
+ * Takes every chunk of the dataset, cut as `chunk`, through a pipeline and back, until one has an error above `bound`. Chunks
+ * that were never written are left out, as their fill value is in no chunk. `first`: where to begin. Throws what filters throw.
+ */
+export async function checkAll(
+  candidate: Candidate,
+  dataset: Dataset,
+  chunk: readonly number[],
+  bound: number,
+  options: Pick<MeasureOptions, 'registry' | 'via'> & {
+    readonly first?: readonly (readonly number[])[];
+    readonly onChunk?: (done: number, total: number) => void;
+  },
+): Promise<Checked> {
+  const { shape, type, layout } = dataset.info;
+  const source = layout === 'chunked' ? await loadPipeline(dataset, options.registry) : undefined;
+  const pipeline = createPipeline(await loadStages(candidate, { dataset, chunk }, options));
+  const grid = shape.map((n, i) => Math.ceil(n / (chunk[i] ?? 1)));
+  const total = grid.reduce((product, n) => product * n, 1);
+  const stored = chunk.join() === dataset.info.chunk?.join() ? await dataset.loadChunks() : undefined;
+  const count = stored?.length ?? total;
+  const { first = [], onChunk } = options;
+  const size = chunk.reduce((product, n) => product * n, type.size);
+  let maxError = 0;
+  for (let i = -first.length; i < count; i++) {
+    const start = i < 0 ? first[i + first.length] : (stored?.at(i)?.offset ?? gridPlace(i, grid, chunk));
+    const data = await chunkAt(dataset, start as readonly number[], chunk, source);
+    const decoded = pipeline.decode(pipeline.encode(data).data, { size });
+    const before = numbersOf(data, type);
+    const after = numbersOf(decoded, type);
+    if (before === undefined || after === undefined) {
+      throw dataset.error('H5Z_PARAMETER', 'its values are no numbers', 'tune it for speed or ratio');
+    }
+    maxError = Math.max(maxError, largestError(before, after));
+    if (maxError > bound) return { chunks: count, maxError, brokenAt: start as readonly number[] };
+    onChunk?.(Math.max(0, i + 1), count);
+    await new Promise((resolve) => setImmediate(resolve)); // lets signals and progress through
+  }
+  return { chunks: count, maxError };
+}
+
+async function loadStages(
+  candidate: Candidate,
+  sample: Pick<Sample, 'dataset' | 'chunk'>,
+  options: Pick<MeasureOptions, 'registry' | 'via'>,
+): Promise<LoadedStage[]> {
   const { registry, via } = options;
   const described = describeDataset(sample.dataset.info, sample.chunk);
   const stages: LoadedStage[] = [];
@@ -249,7 +313,7 @@ function measured(
     if (encodeSeconds > seconds) break;
   }
   const taken = chunks.slice(0, encoded.length);
-  const comparison = new Comparison(chunk, range);
+  const comparison = new Comparison([...chunk, ...innerShape(type)], range);
   let exact = true;
   for (const [i, data] of taken.entries()) {
     const decoded = pipeline.decode(encoded[i] as Uint8Array, { size });
@@ -275,6 +339,7 @@ function measured(
     words,
     filter,
     chunks: taken.length,
+    of: chunks.length,
     bytes,
     stored,
     ratio: bytes / stored,

@@ -1,6 +1,7 @@
-// How far decoded values are from the original: largest error, PSNR and SSIM. For numbers; other types have none of these.
+// How far decoded values are from the original: largest error, PSNR and SSIM. For numbers, arrays of them and complex ones,
+// whose two parts count as two; other types have none of these.
 
-import { canonicalBytes, type Datatype, type NumberArray } from '@h5z/chunks';
+import { canonicalBytes, type Datatype, halfFloats, type NumberArray } from '@h5z/chunks';
 
 /** What a lossy filter did to the values. Pairs in which either value is not finite count only when they differ. */
 export interface Quality {
@@ -15,13 +16,26 @@ export interface Quality {
   readonly ssim: number;
 }
 
+/** The numbers that an element is made of: one, or those of an array or a complex number; `undefined` for other types. */
+function numberIn(type: Datatype): Extract<Datatype, { class: 'integer' | 'float' }> | undefined {
+  if (type.class === 'enum' || type.class === 'array' || type.class === 'complex') return numberIn(type.base);
+  return type.class === 'integer' || type.class === 'float' ? type : undefined;
+}
+
+/** How the numbers of one element lie, slowest dimension first: none for a number. */
+export function innerShape(type: Datatype): number[] {
+  if (type.class === 'array') return [...type.dims, ...innerShape(type.base)];
+  return type.class === 'complex' ? [2] : [];
+}
+
 /** Values as numbers; `undefined` for types that are none. 64-bit integers lose what a double cannot hold. */
 export function numbersOf(bytes: Uint8Array, type: Datatype): ArrayLike<number> | undefined {
-  const number = type.class === 'enum' ? type.base : type;
-  if (number.class !== 'integer' && number.class !== 'float') return undefined;
+  const number = numberIn(type);
+  if (number === undefined) return undefined;
   const { size } = number;
-  const aligned = canonicalBytes(bytes, number).slice();
+  const aligned = canonicalBytes(bytes, type).slice();
   if (number.class === 'float') {
+    if (size === 2) return halfFloats(aligned, number);
     if (size === 4) return new Float32Array(aligned.buffer);
     return size === 8 ? new Float64Array(aligned.buffer) : undefined;
   }
@@ -51,6 +65,18 @@ export function rangeOf(chunks: readonly ArrayLike<number>[]): number {
   return high > low ? high - low : 0;
 }
 
+/** Absolute difference; infinite where a value that is not finite changed. */
+function errorOf(a: number, b: number): number {
+  return Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Object.is(a, b) ? 0 : Number.POSITIVE_INFINITY;
+}
+
+/** `Quality.maxError` of two chunks of the same length. */
+export function largestError(original: ArrayLike<number>, decoded: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < original.length; i++) most = Math.max(most, errorOf(original[i] as number, decoded[i] as number));
+  return most;
+}
+
 /** Compares chunks pairwise. `shape`: of every chunk, in elements; `range`: of the original values. */
 export class Comparison {
   readonly #height: number;
@@ -74,12 +100,11 @@ export class Comparison {
     for (let i = 0; i < original.length; i++) {
       const a = original[i] as number;
       const b = decoded[i] as number;
-      if (Number.isFinite(a) && Number.isFinite(b)) {
-        const error = Math.abs(a - b);
-        if (error > this.#maxError) this.#maxError = error;
-        this.#squares += error * error;
-        this.#count++;
-      } else if (!Object.is(a, b)) this.#maxError = Number.POSITIVE_INFINITY;
+      const error = errorOf(a, b);
+      if (error > this.#maxError) this.#maxError = error;
+      if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
+      this.#squares += error * error;
+      this.#count++;
     }
     const plane = this.#height * this.#width;
     for (let at = 0; at + plane <= original.length; at += plane) this.#addPlane(original, decoded, at);

@@ -5,15 +5,17 @@
 //   3. for a bound of the error: of filters that have no bound of their own, the coarsest step that keeps it
 //   4. the best of these with other chunk shapes
 //   5. the best of all again on every chunk of the sample, until it stays the best
+//   6. for a bound of the error: the best, where it is lossy, on every chunk of the dataset, until one keeps the bound
 
 import { HOST_FILTERS, open } from '@h5z/chunks';
 import { completeOptions, type FilterPackage, H5zError, type Parameter } from '@h5z/core';
 import { lookup, type Registry } from '@h5z/registry';
-import { candidateOf, measurementTable } from './bench.js';
+import { candidateOf, measurementTable, shortNumber } from './bench.js';
 import { candidatesOf, type ErrorBound, isStepped } from './candidates.js';
 import { linesFor } from './lines.js';
 import {
   type Candidate,
+  checkAll,
   chooseDataset,
   type Measurement,
   measure,
@@ -56,8 +58,12 @@ export interface TuneOptions {
   /** Bytes per second that stored chunks come in at, for `speed`. Default 500 MB/s. */
   readonly storage?: number;
   readonly via?: 'native' | 'wasm';
+  /** For a bound of the error, hold the best to it on every chunk of the dataset, which is not in the budget. Default true. */
+  readonly check?: boolean;
   /** Called before each measurement; `share`: of the budget that is spent. */
   readonly onProgress?: (share: number, words: string) => void;
+  /** Called after each chunk that the best is held to. */
+  readonly onCheck?: (done: number, total: number, words: string) => void;
 }
 
 /** A measured pipeline with the chunk shape that it was measured with. */
@@ -81,6 +87,12 @@ export interface TuneReport {
   /** Of what compresses and keeps the goal's error: what nothing else beats in both ratio and decode speed, by ratio. */
   readonly front: readonly Tuned[];
   readonly best: Tuned;
+  /** Lossy filters were tried: for a bound of the error, on numbers. */
+  readonly lossy: boolean;
+  /** What the best, a lossy one, did to every chunk of the dataset. Absent where it is lossless or nothing was to be checked. */
+  readonly checked?: { readonly chunks: number; readonly maxError: number };
+  /** What was better on the sample, but broke the bound of the error on another chunk of the dataset. */
+  readonly broke: readonly string[];
   readonly lines: { readonly repack: string; readonly python: string; readonly javascript: string };
   readonly seconds: number;
 }
@@ -111,10 +123,11 @@ export async function tune(path: string, options: TuneOptions): Promise<TuneRepo
     const sample = await takeSample(dataset, { registry, bytes: options.sample ?? TUNE_SAMPLE });
     const search = new Search(sample, options);
     await search.alone();
-    if (options.goal.kind === 'error') await search.stepped();
+    if (search.lossy) await search.stepped();
     await search.chained();
     await search.shapes();
     await search.confirm();
+    const checked = search.lossy && options.check !== false ? await search.check() : undefined;
     const { best, known } = search;
     if (best === undefined) {
       throw dataset.error('H5Z_PARAMETER', 'no installed filter takes these data', 'install more, such as @h5z/zstd');
@@ -130,6 +143,9 @@ export async function tune(path: string, options: TuneOptions): Promise<TuneRepo
       front: search.front,
       results: known.map(({ tuned }) => tuned),
       best: best.tuned,
+      lossy: search.lossy,
+      ...(checked === undefined ? {} : { checked }),
+      broke: search.broke,
       lines: linesFor({ path, dataset, chunk: best.tuned.chunk, candidate: best.candidate, registry }),
       seconds: search.seconds,
     };
@@ -140,6 +156,7 @@ export async function tune(path: string, options: TuneOptions): Promise<TuneRepo
 
 class Search {
   readonly known: Known[] = [];
+  readonly broke: string[] = [];
   readonly #samples = new Map<string, Sample>();
   readonly #sample: Sample;
   readonly #options: TuneOptions;
@@ -157,6 +174,11 @@ class Search {
 
   get seconds(): number {
     return (performance.now() - this.#started) / 1000;
+  }
+
+  /** Errors of what is no number cannot be told. */
+  get lossy(): boolean {
+    return this.#options.goal.kind === 'error' && this.#sample.numbers !== undefined;
   }
 
   /** What keeps the error asked, which for speed and ratio is none. */
@@ -185,8 +207,8 @@ class Search {
 
   /** Every installed filter by itself, and libhdf5's own shuffle and deflate. */
   async alone(): Promise<void> {
-    const { registry, goal } = this.#options;
-    const wanted = registry.packages.filter(({ description }) => goal.kind === 'error' || !description.lossy);
+    const { registry } = this.#options;
+    const wanted = registry.packages.filter(({ description }) => this.lossy || !description.lossy);
     const own = OWN.filter(({ id }) => HOST_FILTERS.includes(id) && registry.get(id) === undefined);
     await this.#measureAll(
       [
@@ -291,6 +313,31 @@ class Search {
     }
   }
 
+  /** Holds the best to the bound on every chunk of the dataset while it is a lossy one; what breaks it is dropped. */
+  async check(): Promise<TuneReport['checked']> {
+    const { goal, registry, via, onCheck } = this.#options;
+    const { dataset } = this.#sample;
+    const breaking = new Map<string, (readonly number[])[]>();
+    for (;;) {
+      const { best } = this;
+      if (best === undefined || this.#isLossless(best.candidate)) return undefined;
+      const { chunk, words } = best.tuned;
+      const shape = chunk.join('x');
+      const first = breaking.get(shape) ?? [];
+      const { chunks, maxError, brokenAt } = await checkAll(best.candidate, dataset, chunk, goal.error, {
+        registry,
+        first, // what broke the bound before is the likeliest to break it again
+        ...(via === undefined ? {} : { via }),
+        ...(onCheck === undefined ? {} : { onChunk: (done, total) => onCheck(done, total, words) }),
+      });
+      if (brokenAt === undefined) return { chunks, maxError };
+      this.broke.push(words);
+      breaking.set(shape, [...first, brokenAt]);
+      this.known.splice(this.known.indexOf(best), 1);
+      await this.confirm();
+    }
+  }
+
   async #measureAll(candidates: readonly Candidate[], end: number): Promise<void> {
     for (const [i, candidate] of candidates.entries()) {
       // However little time there is, something is measured.
@@ -380,13 +427,25 @@ export function shapesAround(
   return [...found.values()];
 }
 
+/** What is known of the best beyond the sample. */
+function proofOf({ best, checked, broke, sampleBytes }: TuneReport): string {
+  const dropped =
+    broke.length > 0 ? `\nBetter on the sample, but off by more on another chunk: ${broke.join('; ')}` : '';
+  if (checked !== undefined) {
+    return `Checked on all ${checked.chunks} chunks: no value is off by more than ${shortNumber(checked.maxError)}${dropped}`;
+  }
+  if (best.quality === undefined) return `Every value is kept: all of it is lossless${dropped}`;
+  const most = shortNumber(best.quality.maxError);
+  return `No value of the ${bytesInWords(sampleBytes)} measured is off by more than ${most}; the others were not checked`;
+}
+
 /** The report as people read it. */
 export function tuneInWords(report: TuneReport): string {
-  const { file, dataset, type, goal, storage, sampleBytes, tried, front, best, lines, seconds } = report;
+  const { file, dataset, type, goal, storage, sampleBytes, tried, front, best, lossy, lines, seconds } = report;
   const what = {
     speed: `values read from storage of ${bytesInWords(storage)}/s and decoded on one thread`,
     ratio: 'the smallest file, every value kept',
-    error: `the smallest file with errors up to ${goal.error}`,
+    error: `the smallest file with errors up to ${goal.error}${lossy ? '' : ' (its values are no numbers: lossy filters were left out)'}`,
   }[goal.kind];
   const head =
     `${file}: ${dataset}, ${type}: ${tried} pipelines on ${bytesInWords(sampleBytes)} of its values in ` +
@@ -396,7 +455,7 @@ export function tuneInWords(report: TuneReport): string {
   return [
     head,
     `What nothing else beats in both ratio and decode speed, with its chunks:\n${measurementTable(shown)}`,
-    `Best: ${best.words}, chunks of ${best.chunk.join(' x ')}: ${gain}`,
+    [`Best: ${best.words}, chunks of ${best.chunk.join(' x ')}: ${gain}`, proofOf(report)].join('\n'),
     `${lines.repack}\n\n${lines.python}\n\n${lines.javascript}`,
   ].join('\n\n');
 }
