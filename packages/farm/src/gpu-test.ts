@@ -146,9 +146,14 @@ async function goldenOf({ folder, description, codec }: Kernels, data: Data) {
   return { golden, damaged };
 }
 
+/** Floats of simulations and models. */
+const FLOATS = ['sim_vorticity_128_128_41.f4.bin'];
+const ZFP_RATE = 8;
+
 interface Raw {
   readonly data: string;
   readonly itemSize: number;
+  readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
 
@@ -157,25 +162,35 @@ function madeUp(itemSize: 2 | 4): Raw {
   const random = numbers(itemSize);
   const values = itemSize === 2 ? new Uint16Array(35_003) : new Uint32Array(17_003);
   for (let i = 0; i < values.length; i++) values[i] = random(8) === 0 ? random(6) : 0;
-  return { data: `made-up counts of ${itemSize} bytes`, itemSize, bytes: new Uint8Array(values.buffer) };
+  const bytes = new Uint8Array(values.buffer);
+  return { data: `made-up counts of ${itemSize} bytes`, itemSize, shape: [values.length], bytes };
 }
 
-function framesOf(arrays: string | undefined): Raw[] {
-  if (arrays === undefined) return [madeUp(2), madeUp(4)];
+/** A smooth field of floats, made up. */
+function madeUpField(): Raw {
+  const shape = [10, 21, 42];
+  const values = new Float32Array(10 * 21 * 42).map((_, i) => Math.sin(i / 50) * Math.cos(i / 882));
+  return { data: 'a made-up field', itemSize: 4, shape, bytes: new Uint8Array(values.buffer) };
+}
+
+/** Arrays of the folder by their names, as far as it has them. */
+function arraysOf(arrays: string, names: readonly string[]): Raw[] {
   interface Listed {
     readonly file: string;
     readonly dtype: string;
+    readonly shape: readonly number[];
     readonly kind: string;
     readonly sha256: string;
   }
   const listed = JSON.parse(readFileSync(join(arrays, 'index.json'), 'utf8')) as Listed[];
-  return FRAMES.flatMap((name) => {
+  return names.flatMap((name) => {
     const one = listed.find(({ file }) => file === name);
     if (one === undefined) return [];
     const bytes = readFileSync(join(arrays, name));
     if (sha256(bytes) !== one.sha256)
       throw new FarmError(`${join(arrays, name)} is not what its index.json describes.`);
-    return [{ data: `${name} (${one.kind})`, itemSize: Number(/\d+$/.exec(one.dtype)?.[0] ?? 1), bytes }];
+    const itemSize = Number(/\d+$/.exec(one.dtype)?.[0] ?? 1);
+    return [{ data: `${name} (${one.kind})`, itemSize, shape: one.shape, bytes }];
   });
 }
 
@@ -231,6 +246,25 @@ function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Co
   });
 }
 
+/** A field at a fixed rate of zfp: what it decodes to is what the filter's own code makes of it. */
+function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data): object {
+  const rate = new Uint32Array(new Float64Array([ZFP_RATE]).buffer);
+  const cd = [...zfp.derive([1, 0, ...rate], { typeClass: 'float', typeSize: 4, chunk: shape })];
+  const stored = zfp.encode(bytes, { cdValues: cd });
+  const decoded = zfp.decode(stored, { cdValues: cd, size: bytes.length });
+  return {
+    what: `zfp at ${ZFP_RATE} bits a value`,
+    data,
+    stages: [{ filter: 'zfp', cd, scratch: 0 }] satisfies Stage[],
+    rooms: [bytes.length],
+    size: bytes.length,
+    sha256: sha256(decoded),
+    endToEnd: false,
+    transposes: [],
+    ...all.add(stored),
+  };
+}
+
 /** Makes the folder anew; returns its path. */
 export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string> {
   const folder = resolve(options.folder ?? join(OUT, 'gpu-test'));
@@ -265,14 +299,18 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
     if (existsSync(library)) copyFileSync(library, join(folder, 'cpu', basename(library)));
   }
   const codecs = new Map(filters.map(({ description, codec }) => [description.name, codec]));
-  const raws = framesOf(options.arrays);
+  const { arrays } = options;
+  const raws = arrays === undefined ? [madeUp(2), madeUp(4)] : arraysOf(arrays, FRAMES);
+  const fields = arrays === undefined ? [madeUpField()] : arraysOf(arrays, FLOATS);
   const frames = raws.flatMap((raw) => chunksOf(raw, codecs, data));
+  const zfp = codecs.get('zfp');
+  if (zfp !== undefined) frames.push(...fields.map((field) => rateOf(field, zfp, data)));
   const commit = existsSync(join(ROOT, '.git'))
     ? execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
     : undefined;
   writeFileSync(join(folder, 'data.bin'), Buffer.concat(data.parts));
   const cases = {
-    made: { commit, frames: options.arrays === undefined ? 'made up' : 'real' },
+    made: { commit, frames: arrays === undefined ? 'made up' : 'real' },
     kernels,
     golden,
     damaged,

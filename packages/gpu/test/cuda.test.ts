@@ -23,7 +23,7 @@ interface Golden {
 }
 
 const FILTERS = fileURLToPath(new URL('../../../filters/', import.meta.url));
-const IDS = { shuffle: 2, fletcher32: 3, lz4: 32004, bitshuffle: 32008 } as const;
+const IDS = { shuffle: 2, fletcher32: 3, lz4: 32004, bitshuffle: 32008, zfp: 32013 } as const;
 type Name = keyof typeof IDS;
 const NAMES = Object.keys(IDS) as Name[];
 const ZSTD = 3;
