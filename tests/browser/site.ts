@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize, relative } from 'node:path';
@@ -187,9 +187,14 @@ export interface ServeOptions {
   readonly missing?: RegExp;
   /** Files that are not in the folder. */
   readonly extra?: Readonly<Record<string, string | Uint8Array>>;
+  /** Instead of the strict content security policy, for what is not ours. */
+  readonly policy?: string;
+  /** Asked first; true where it answers the request itself. */
+  readonly forward?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.json': 'application/json',
@@ -201,9 +206,10 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Serves a folder on loopback: only this origin, WebAssembly allowed, nothing else. */
 export async function serve(folder: string, options: ServeOptions = {}): Promise<Site> {
   const hash = options.importMap ? ` 'sha256-${createHash('sha256').update(options.importMap).digest('base64')}'` : '';
-  const policy = `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'${hash}`;
+  const policy = options.policy ?? `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'${hash}`;
   let requests: string[] = [];
   const server = createServer((request, response) => {
+    if (options.forward?.(request, response)) return;
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname).replace(
       /\/$/,
       '/index.html',

@@ -10,6 +10,8 @@ const NAMES = {
   /** The folder of the corpus and the arrays. */
   shared: 'H5Z_SHARED',
   chromium: 'H5Z_CHROMIUM',
+  /** A folder whose node_modules has h5web's viewer (toolchains/h5web). */
+  h5web: 'H5Z_H5WEB',
   /** Programs of further Nodes (toolchains/node), joined as PATH is. */
   nodes: 'H5Z_NODES',
   h5dump: 'H5Z_H5DUMP',

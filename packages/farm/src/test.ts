@@ -13,7 +13,7 @@ import { lint } from './lint.ts';
 import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
-import { ensureApt, ensureBun, ensureClang, ensureHsds, ensureNodes, ensurePythonPeers } from './tools.ts';
+import { ensureApt, ensureBun, ensureClang, ensureH5web, ensureHsds, ensureNodes, ensurePythonPeers } from './tools.ts';
 import { builtPlatforms, verifyPlatform } from './verify.ts';
 
 export interface TestOptions {
@@ -43,6 +43,7 @@ async function testEnvironment(nightly: boolean): Promise<Record<string, string>
     ['H5Z_NCCOPY', () => ensureApt(['netcdf-bin']).then(() => which('nccopy'))],
     ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],
     ['H5Z_CHROMIUM', () => ensureApt(['chromium']).then(() => which('chromium'))],
+    ['H5Z_H5WEB', ensureH5web],
     ['H5Z_CC_FUZZ', ensureClang],
     ['H5Z_NODES', () => ensureNodes().then((nodes) => Object.values(nodes).join(delimiter))],
     ['H5Z_BINUTILS', () => ensureApt(['binutils']).then(() => which('nm'))],

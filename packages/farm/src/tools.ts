@@ -2,7 +2,7 @@
 // Every ensure...() is quick when the tool is there, safe when two farms call it at once, and resumable.
 
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, installOnce, run, which, withLock } from './exec.ts';
 import { FarmError, say, step } from './log.ts';
@@ -362,6 +362,22 @@ export async function ensureBun(): Promise<string> {
   }
   return join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun');
 }
+
+/** What the lock file in toolchains/<name> pins, installed once in the cache without running its scripts: the folder. */
+export async function ensureLocked(name: string, what: string): Promise<string> {
+  const pins = join(ROOT, 'toolchains', name);
+  const lock = await readFile(join(pins, 'package-lock.json'), 'utf8');
+  return installOnce(join(TOOLCHAINS, `${name}-${digestOf(lock)}`), async (temporary) => {
+    needsNetwork(what);
+    await step(`getting ${what}`, async () => {
+      for (const file of ['package.json', 'package-lock.json']) await cp(join(pins, file), join(temporary, file));
+      await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: temporary });
+    });
+  });
+}
+
+/** h5web's viewer, for the browser test of HSDS. */
+export const ensureH5web = (): Promise<string> => ensureLocked('h5web', 'h5web');
 
 // ---------------------------------------------------------------------------------------------------- zig, CMake, Ninja
 

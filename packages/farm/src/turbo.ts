@@ -7,11 +7,12 @@ import { createHash } from 'node:crypto';
 import { cp, glob, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expandTargets } from './build.ts';
-import { installOnce, run } from './exec.ts';
+import { run } from './exec.ts';
 import { type Filter, selectFilters } from './filters.ts';
 import { FarmError, say, step } from './log.ts';
-import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
+import { CACHE, ROOT } from './paths.ts';
 import { filterPlans, type TargetPlan } from './targets.ts';
+import { ensureLocked } from './tools.ts';
 
 /** Where turbo runs in this checkout: its package.json, turbo.json, inputs, outputs and local cache. */
 const TURBO_DIR = join(CACHE, 'turbo', createHash('sha256').update(ROOT).digest('hex').slice(0, 12));
@@ -34,20 +35,7 @@ interface Planned {
 
 /** The programs of toolchains/turbo, installed once by their lock file. */
 export async function ensureTurbo(): Promise<{ turbo: string; server: string }> {
-  const pins = join(ROOT, 'toolchains/turbo');
-  const lock = await readFile(join(pins, 'package-lock.json'));
-  const name = `turbo-${createHash('sha256').update(lock).digest('hex').slice(0, 12)}`;
-  const folder = await installOnce(join(TOOLCHAINS, name), async (temporary) => {
-    if (offline())
-      throw new FarmError(
-        'Turborepo is not in the cache and H5Z_OFFLINE forbids to get it. Run ./farm turbo online once.',
-      );
-    await step('getting Turborepo', async () => {
-      for (const file of ['package.json', 'package-lock.json']) await cp(join(pins, file), join(temporary, file));
-      await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: temporary });
-    });
-  });
-  const bin = join(folder, 'node_modules');
+  const bin = join(await ensureLocked('turbo', 'Turborepo'), 'node_modules');
   return { turbo: join(bin, 'turbo/bin/turbo'), server: join(bin, 'turborepo-remote-cache/dist/cli.js') };
 }
 

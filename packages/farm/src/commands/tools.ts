@@ -8,6 +8,7 @@ import {
   ensureClang,
   ensureCmake,
   ensureEmscripten,
+  ensureH5web,
   ensureHsds,
   ensureNodes,
   ensurePythonPeers,
@@ -27,6 +28,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   cmake: async () => ({ ...(await ensureCmake()) }),
   python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
   hsds: async () => ({ 'python with HSDS': await ensureHsds() }),
+  h5web: async () => ({ 'folder of h5web': await ensureH5web() }),
   node: async () =>
     Object.fromEntries(Object.entries(await ensureNodes()).map(([version, path]) => [`node ${version}`, path])),
   clang: async () => ({ 'clang with libFuzzer': await ensureClang() }),
@@ -34,7 +36,8 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
 
 export const command: Command = {
   name: 'tools',
-  summary: 'Get tools (zig, emscripten, cmake, cargo, python, hsds, node, clang) into the cache and print their paths',
+  summary:
+    'Get tools (zig, emscripten, cmake, cargo, python, hsds, h5web, node, clang) into the cache and print their paths',
   positionals: '[names...]',
   options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
   help: 'Without names: zig, emscripten and cmake, which is what a build needs.',
