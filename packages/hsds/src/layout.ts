@@ -284,7 +284,7 @@ export function toPythonVersion(version: string): string {
 
 /**
  * numcodecs finds each filter by name and by ID (aliases too), and HSDS will by name, the day it looks for `hsds.filters`
- * (docs/guide-hsds.md). A name's `-` is `_`, since what stands behind the colon is Python.
+ * (docs/decisions/hsds.md). A name's `-` is `_`, since what stands behind the colon is Python.
  */
 function entryPoints(filters: readonly InstalledFilter[]): string {
   const owned = new Set(filters.map(({ id }) => id));

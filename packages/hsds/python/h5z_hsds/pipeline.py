@@ -39,7 +39,7 @@ class Pipeline:
             if index < 32 and filter_mask >> index & 1:
                 continue
             if before is not None:
-                bound = _bound_of(before, bound)
+                bound = bound_of(before.entry.library(), before.cd_values, bound)
             steps.append((stage, bound))
             before = stage
         data = chunk
@@ -69,9 +69,9 @@ class Pipeline:
         return data, mask, skipped
 
 
-def _bound_of(stage, size):
-    """Most bytes that anybody's encoder of `stage` makes of `size`: other people's may be looser than ours."""
+def bound_of(library, cd_values, size):
+    """Most bytes that anybody's encoder of a Library makes of `size`: other people's may be looser than ours."""
     try:
-        return max(stage.entry.library().encode_bound(stage.cd_values, size), size + size // 8 + 1025)
+        return max(library.encode_bound(cd_values, size), size + size // 8 + 1025)
     except H5zError:
         return size * 8 + 65536
