@@ -24,12 +24,15 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NO_GPU = 77
@@ -477,6 +480,109 @@ class Speed:
                 "timeline": {"columns": ["upload from", "to", "decode from", "to"], "unit": "ms", "batches": line}}
 
 
+class Nvcomp:
+    """NVIDIA's own LZ4 on the same blocks: the wheel nvidia-libnvcomp-cu12 or -cu13, version 6, declared from its nvcomp/lz4.h."""
+
+    class Options(ctypes.Structure):  # nvcompBatchedLZ4DecompressOpts_t; all 0: nvCOMP's defaults
+        _fields_ = [("backend", ctypes.c_int), ("sort", ctypes.c_int), ("type", ctypes.c_int), ("bitshuffle", ctypes.c_int),
+                    ("reserved", ctypes.c_char * 48)]
+
+    UNSIGNED = {1: 1, 2: 3, 4: 5, 8: 7}  # nvcompType_t by bytes
+    LOW_BITS_FIRST = 2
+
+    def __init__(self, speed):
+        self.speed, self.cuda = speed, speed.cuda
+        wheels = glob.glob(os.path.join(HERE, "nvcomp", "*.whl"))
+        if not wheels:
+            raise OSError("the folder has no nvcomp/*.whl: ./farm gpu-test --nvcomp WHEEL puts it there")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            names = [name for name in wheel.namelist() if re.search(r"/libnvcomp\.so\.6$", name)]
+            if not names:
+                raise OSError("%s has no libnvcomp.so.6" % os.path.basename(wheels[0]))
+            with tempfile.TemporaryDirectory() as folder:
+                self.lib = ctypes.CDLL(wheel.extract(names[0], folder))
+        self.wheel = os.path.basename(wheels[0])
+
+    def blocks(self, frame):
+        """(stored bytes, decoded offset, decoded size) of the LZ4 blocks of a chunk, and what else there is: (bytes, offset)."""
+        chunk, found, other = self.speed.tests.bytes_of(frame), [], []
+        size, block = struct.unpack_from(">QI", chunk)
+        bitshuffle = frame["stages"][0]["filter"] == "bitshuffle"
+        tail = size % (8 * frame["stages"][0]["cd"][2]) if bitshuffle else 0
+        at, done = 12, 0
+        while done < size - tail:
+            length, want = struct.unpack_from(">I", chunk, at)[0], min(block, size - tail - done)
+            content = chunk[at + 4:at + 4 + length]
+            if not bitshuffle and length == want:
+                other.append((content, done))
+            else:
+                found.append((content, done, want))
+            at, done = at + 4 + length, done + want
+        other.append((chunk[at:], done))
+        return found, other
+
+    def frame(self, frame):
+        cuda, size = self.cuda, frame["size"]
+        stage = frame["stages"][0]
+        if len(frame["stages"]) > 1 or stage["filter"] not in ("lz4", "bitshuffle"):
+            return
+        count = max(1, self.speed.most // size)
+        found, other = self.blocks(frame)
+        packed, places = bytearray(), []
+        for content, _, _ in found:
+            packed += bytes(-len(packed) % 16)
+            places.append(len(packed))
+            packed += content
+        src, copies = self.speed.placed(bytes(packed), count)
+        middle, target = cuda.allocate(size * count), cuda.allocate(size * count)
+        for i in range(count):
+            for content, at in other:
+                cuda.upload(middle + i * size + at, content)
+        rows = [(src[0] + copy + place, len(content), want, i * size + at) for i, copy in enumerate(copies)
+                for place, (content, at, want) in zip(places, found)]
+        word = lambda values: struct.pack("<%dQ" % len(values), *values)
+        made = [word([row[0] for row in rows]), word([row[1] for row in rows]), word([row[2] for row in rows]), bytes(8 * len(rows)),
+                word([middle + row[3] for row in rows]), bytes(4 * len(rows))]
+        arrays = [cuda.allocate(len(one)) for one in made]
+        for address, one in zip(arrays, made):
+            cuda.upload(address, one)
+        total, temporary = sum(row[2] for row in rows), []
+
+        def decode(options):
+            room = ctypes.c_size_t()
+            largest = max(row[2] for row in rows)
+            good = self.lib.nvcompBatchedLZ4DecompressGetTempSize(
+                ctypes.c_size_t(len(rows)), ctypes.c_size_t(largest), options, ctypes.byref(room), ctypes.c_size_t(total), cuda.stream)
+            temporary.append(cuda.allocate(room.value))
+            pointer = [ctypes.c_void_p(address) for address in arrays]
+            arguments = (*pointer[:4], ctypes.c_size_t(len(rows)), ctypes.c_void_p(temporary[-1]), room, pointer[4], options, pointer[5],
+                         cuda.stream)
+            if good != 0 or self.lib.nvcompBatchedLZ4DecompressAsync(*arguments) != 0:
+                raise CudaError("nvCOMP refused the blocks")
+            return lambda: self.lib.nvcompBatchedLZ4DecompressAsync(*arguments)
+
+        def right(address):
+            cuda.finish()
+            return hashlib.sha256(cuda.download(address + (count - 1) * size, size)).hexdigest() == frame["sha256"]
+
+        plain = decode(self.Options())
+        if stage["filter"] == "lz4":
+            times = cuda.timed(plain, self.speed.rounds)
+            self.speed.row("nvCOMP LZ4", frame["data"], total, times, blocks=len(rows), right=right(middle))
+        else:
+            elem = stage["cd"][2]
+            unshuffle = Batch(self.speed.tests, [{"filter": "bitshuffle", "cd": [0, 4, elem, 0, 0], "scratch": 0}],
+                              [(i * size, size, i * size, [size]) for i in range(count)], parts_of(count, size), self.speed.lanes,
+                              src=(middle, size * count), dst=(target, size * count))
+            times = cuda.timed(lambda: (plain(), unshuffle.run()), self.speed.rounds)
+            self.speed.row("nvCOMP LZ4, then bitshuffle", frame["data"], size * count, times, blocks=len(rows), right=right(target))
+            unshuffle.close()
+            both = decode(self.Options(type=self.UNSIGNED[elem], bitshuffle=self.LOW_BITS_FIRST))
+            times = cuda.timed(both, self.speed.rounds)
+            self.speed.row("nvCOMP LZ4 with its own bitshuffle", frame["data"], total, times, blocks=len(rows), right=right(middle))
+        cuda.free(src[0], middle, target, *arrays, *temporary)
+
+
 class Filter(ctypes.Structure):
     """The start of h5z_filter: packages/abi/include/h5z/filter.h."""
     _fields_ = [("version", ctypes.c_uint32), ("size", ctypes.c_uint32), ("id", ctypes.c_uint32), ("flags", ctypes.c_uint32)] + [
@@ -598,6 +704,14 @@ def main():
             for frame in cases["frames"]:
                 speed.transposes(frame)
                 speed.frame(frame)
+            try:
+                nvcomp = Nvcomp(speed)
+                for frame in cases["frames"]:
+                    nvcomp.frame(frame)
+                result["nvcomp"] = {"ran": True, "wheel": nvcomp.wheel}
+            except (OSError, AttributeError, CudaError) as error:
+                result["nvcomp"] = {"ran": False, "reason": str(error)}
+                say("no nvCOMP: %s" % error)
             result["endToEnd"] = [speed.end_to_end(frame) for frame in cases["frames"] if frame["endToEnd"]]
             result["processor"] = on_cpu(tests, cases["frames"])
     except CudaError as error:

@@ -1,11 +1,12 @@
 // ./farm gpu-test without a GPU: the folder is made, and its Python program runs for real, on a driver whose GPU is this processor
 // (packages/abi/test/cuda.ts). What it says when there is nothing to test with, and when a kernel is wrong, is tested too.
 
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { compiler } from '../../abi/test/compile.ts';
 import { freshDriver, standInCuda } from '../../abi/test/cuda.ts';
 import { noKernels } from '../../abi/test/gpu.ts';
 import { type GpuResult, gpuResults, recordGpuResult, verifiedOn } from '../src/gpu-results.ts';
@@ -16,6 +17,8 @@ interface Row {
   readonly data: string;
   readonly decodedBytes: number;
   readonly medianMs: number;
+  /** Of nvCOMP's rows: whether the bytes were what they should be. */
+  readonly right?: boolean;
 }
 interface Answer extends GpuResult {
   readonly failures: string[];
@@ -23,6 +26,7 @@ interface Answer extends GpuResult {
   readonly kernels: Record<string, { sha256: string; golden: number; damaged: number; encoded: number }>;
   readonly benchmarks: Row[];
   readonly processor: (Row & { readonly GBs: number })[];
+  readonly nvcomp: { readonly ran: boolean; readonly reason?: string };
   readonly sanitizer: { readonly ran: boolean; readonly reason?: string };
   readonly endToEnd: { readonly timeline: { readonly batches: [number, number, number, number][] } }[];
 }
@@ -30,10 +34,26 @@ interface Answer extends GpuResult {
 let folder: string;
 let library: string;
 beforeAll(async () => {
-  folder = await makeGpuTest({ folder: join(mkdtempSync(join(tmpdir(), 'h5z-gpu-test-')), 'gpu-test') });
+  const scratch = mkdtempSync(join(tmpdir(), 'h5z-gpu-test-'));
+  const wheel = noKernels === undefined ? wheelIn(scratch) : undefined;
+  folder = await makeGpuTest({ folder: join(scratch, 'gpu-test'), nvcomp: wheel });
   const { kernels } = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as { kernels: { filter: string }[] };
   if (noKernels === undefined) library = standInCuda(kernels.map(({ filter }) => filter));
 });
+
+/** A wheel as NVIDIA publishes it, with the stand-in of nvcomp.c. */
+function wheelIn(scratch: string): string {
+  const [library, wheel] = [
+    join(scratch, 'libnvcomp.so.6'),
+    join(scratch, 'nvidia_libnvcomp_cu12-6.0.0.0-py3-none-any.whl'),
+  ];
+  const source = join(import.meta.dirname, 'nvcomp.c');
+  execFileSync(compiler as string, ['-O1', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', source, '-o', library]);
+  const zip =
+    'import sys, zipfile; zipfile.ZipFile(sys.argv[1], "w").write(sys.argv[2], "nvidia/libnvcomp/lib64/libnvcomp.so.6")';
+  execFileSync('python3', ['-c', zip, wheel, library]);
+  return wheel;
+}
 
 /** Runs the program as people do; its environment has nothing of Node's or pip's. */
 function python(where: string, ...args: string[]): Promise<{ status: number; answer: Answer; said: string }> {
@@ -74,14 +94,21 @@ describe.skipIf(noKernels !== undefined)(`the folder (${noKernels ?? 'a stand-in
       'bitshuffle-lz4, fletcher32',
       'device-to-device copy',
       'lz4 in 64 KiB blocks',
+      'nvCOMP LZ4',
+      'nvCOMP LZ4 with its own bitshuffle',
+      'nvCOMP LZ4, then bitshuffle',
       'shuffle decode',
       'shuffle encode',
       'shuffle, lz4 in 64 KiB blocks',
       'zfp at 8 bits a value',
     ]);
-    for (const { decodedBytes, medianMs } of answer.benchmarks)
-      expect(Math.min(decodedBytes, medianMs)).toBeGreaterThan(0);
-    expect(answer.processor.length).toBe(9);
+    // The stand-in of nvCOMP has done its work before the stand-in of the GPU begins.
+    for (const { what, decodedBytes, medianMs } of answer.benchmarks)
+      expect(Math.min(decodedBytes, what.startsWith('nvCOMP') ? 1 : medianMs), what).toBeGreaterThan(0);
+    expect(answer.nvcomp.ran, answer.nvcomp.reason).toBe(true);
+    for (const { what, right } of answer.benchmarks.filter(({ what: name }) => name.startsWith('nvCOMP')))
+      expect(right, what).toBe(what !== 'nvCOMP LZ4 with its own bitshuffle');
+    expect(answer.processor.length).toBe(5);
     expect(answer.sanitizer.ran || answer.sanitizer.reason).toBeTruthy();
     for (const { timeline } of answer.endToEnd)
       for (const [from, there, first, last] of timeline.batches) {

@@ -14,6 +14,11 @@ export const command: Command = {
       value: 'FOLDER',
       doc: 'Real frames with their index.json; default ../shared/arrays if it is there.',
     },
+    nvcomp: {
+      type: 'string',
+      value: 'WHEEL',
+      doc: 'Carry this wheel (nvidia-libnvcomp-cu12 or -cu13, version 6) to compare with: 45 MB.',
+    },
     tar: { type: 'boolean', doc: 'Make FOLDER.tar.gz too, and do not run anything.' },
     bytes: {
       type: 'string',
@@ -47,7 +52,7 @@ Needs what ./farm build made.`,
     }
     const shared = join(ROOT, '../shared/arrays');
     const arrays = args.text('arrays') ?? (existsSync(join(shared, 'index.json')) ? shared : undefined);
-    const folder = await makeGpuTest({ folder: args.text('folder'), arrays });
+    const folder = await makeGpuTest({ folder: args.text('folder'), arrays, nvcomp: args.text('nvcomp') });
     if (args.flag('tar')) {
       say(`made ${packGpuTest(folder)}`);
       return 0;
