@@ -46,7 +46,15 @@ function about({ id, name, aliases = [] }: Fake) {
         wasm: [{ ...file, file: `wasm/${name}.decode.wasm`, encode: false, simd: false }],
         h5wasm: [],
         cuda: { mode: 'none' as const, reason: 'r' },
-        webgpu: { mode: 'none' as const, reason: 'r' },
+        webgpu: {
+          mode: 'partial' as const,
+          reason: 'decodes',
+          file: `gpu/${name}.wgsl`,
+          size: 9,
+          sha256: '1'.repeat(64),
+          encode: false,
+          verifiedOn: [],
+        },
       },
       upstreams: [],
       licences: [],
@@ -176,6 +184,13 @@ describe('resolve', () => {
       registry.resolve(40001, { target: 'linux-arm64' }),
     );
     expect(registry.resolve('one', { target: 'wasm-decode' }).file).toBe('wasm/one.decode.wasm');
+    expect(registry.resolve('one', { target: 'webgpu' })).toMatchObject({
+      variant: 'webgpu',
+      file: 'gpu/one.wgsl',
+      url: new URL('file:///p/gpu/one.wgsl'),
+      sha256: '1'.repeat(64),
+      encode: false,
+    });
   });
 
   test('says what there is when the variant does not exist', () => {
@@ -187,6 +202,7 @@ describe('resolve', () => {
     expect(() => registry.resolve('one', { target: 'win32-x64' })).toThrow(
       /no native library for win32-x64; it has linux-arm64/,
     );
+    expect(() => registry.resolve('one', { target: 'cuda' })).toThrow(/no kernels for cuda \(r\)/);
     expect(() => registry.resolve(32013, { target: 'wasm' })).toThrow(coded('H5Z_MISSING_FILTER'));
   });
 });

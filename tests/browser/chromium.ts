@@ -13,8 +13,14 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** WebGPU by SwiftShader, which stands in for a GPU on this processor. */
-const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+/** WebGPU by SwiftShader, which stands in for a GPU on this processor; canvases too, or the first one drawn to ends it. */
+const WEBGPU = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+  '--use-angle=swiftshader',
+];
 
 export function startChromium(executablePath: string, { webgpu = false } = {}): Promise<Browser> {
   if (!webgpu) return chromium.launch({ executablePath, headless: true, args: FLAGS });

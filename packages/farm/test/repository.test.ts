@@ -23,11 +23,11 @@ describe('the repository', () => {
     const names = (await readFilters()).map(({ name }) => name);
     expect(names.length).toBeGreaterThan(0);
     // A name in quotes is data. People's words (docs, READMEs), the catalogue of all registered IDs, pins of upstreams,
-    // fixed reference data, the benchmark's peers, comments and tests may speak of filters; so may the two places that know
+    // fixed reference data, the benchmarks' pipelines and peers, comments and tests may speak of filters; so may the two places that know
     // libhdf5's own filters by their IDs, the one that asks for the program bzip2, and the Python that speaks HSDS's words.
     const quoted = new RegExp(`['"\`](${names.join('|')})['"\`]`);
     const spoken =
-      /^(filters|upstreams|docs|tests|registry\/filters|registry\/src\/generated)\/|\/test\/|^packages\/bench\/src\/(peers\.ts|native\.py|reading\.(py|ts))$|^packages\/chunks\/src\/host\.ts$|^packages\/farm\/src\/(demo|sources)\.ts$|^packages\/hsds\/python\/|\.md$|package-lock\.json$|\/data\//;
+      /^(filters|upstreams|docs|tests|registry\/filters|registry\/src\/generated)\/|\/test\/|^packages\/bench\/src\/(peers\.ts|native\.py|(reading|hsds)\.(py|ts))$|^packages\/chunks\/src\/host\.ts$|^packages\/farm\/src\/((demo|gpu-test|sources)\.ts|gpu_test\.py)$|^packages\/hsds\/python\/|\.md$|package-lock\.json$|\/data\//;
     const found = repositoryFiles()
       .filter((file) => !spoken.test(file) && /\.(ts|mjs|js|json|c|h|cc|py|cmake|txt|yml|sh)$|^farm$/.test(file))
       .filter((file) => quoted.test(readFileSync(join(ROOT, file), 'utf8').replace(/^\s*(\/\*|\*|\/\/|#).*$/gm, '')));

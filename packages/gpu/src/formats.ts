@@ -73,7 +73,7 @@ function bitshuffle(cdValues: CdValues): Bitshuffle {
   const [, , elem = 0, block = 0, codec = 0] = cdValues;
   if (elem === 0 || block % 8 !== 0)
     throw refuse(
-      `bitshuffle's cd_values are [${[...cdValues].join(', ')}]`,
+      `the cd_values of bitshuffle are [${[...cdValues].join(', ')}]`,
       'pass the stored ones, which have the size of an element third and a multiple of 8 fourth',
     );
   return { elem, block: block > 0 ? block : automatic(elem), codec };

@@ -251,8 +251,16 @@ class WebGpu implements WebGpuInUse {
   /** A buffer of at least `bytes`; out of memory is an error of the device's, later. */
   buffer(bytes: number, usage: number, content?: ArrayBufferView): GPUBuffer {
     const size = Math.max(16, roundUp(content?.byteLength ?? bytes, 4));
-    const buffer = this.webgpu.createBuffer({ size, usage, mappedAtCreation: content !== undefined });
-    if (content === undefined) return buffer;
+    if (content === undefined) return this.webgpu.createBuffer({ size, usage });
+    let buffer: GPUBuffer;
+    try {
+      buffer = this.webgpu.createBuffer({ size, usage, mappedAtCreation: true });
+    } catch (cause) {
+      this.check(); // a lost device has no memory either
+      throw new H5zError('H5Z_E_MEMORY', `there is no memory for a table of ${size} bytes (${messageOf(cause)})`, {
+        cause,
+      });
+    }
     new Uint8Array(buffer.getMappedRange()).set(new Uint8Array(content.buffer, content.byteOffset, content.byteLength));
     buffer.unmap();
     return buffer;
@@ -273,7 +281,10 @@ class WebGpu implements WebGpuInUse {
     } catch (cause) {
       thrown = cause; // a mapping that the host has no memory for
     }
-    const error = await this.webgpu.popErrorScope().catch((cause) => ({ message: messageOf(cause) }));
+    const error = await this.webgpu.popErrorScope().catch((cause) => {
+      made?.destroy();
+      throw noGpu(`the GPU was lost (${this.gone ?? messageOf(cause)})`, cause);
+    });
     if (made !== undefined && error === null) return made;
     made?.destroy();
     throw memory(error?.message ?? messageOf(thrown), thrown);
@@ -290,10 +301,13 @@ class WebGpu implements WebGpuInUse {
 
   async staging(bytes: number): Promise<GpuStaging<'webgpu'>> {
     // Those that were sent come back mapped, in order: the oldest one is waited for when two are on their way.
+    this.check();
     const size = roundUp(Math.max(bytes, 4), 4);
     let buffer: GPUBuffer | undefined;
     if (this.#sent.length >= 2) {
-      buffer = await this.#sent.shift();
+      buffer = await this.#sent.shift()?.catch((cause) => {
+        throw noGpu(`the GPU was lost (${this.gone ?? messageOf(cause)})`, cause);
+      });
       if (buffer !== undefined && buffer.size < size) {
         buffer.destroy();
         buffer = undefined;

@@ -39,20 +39,30 @@ export async function runOn<Out>(host: 'chromium' | 'dawn', source: string, inpu
   return (host === 'dawn' ? inNode(source, input, folder) : inPage(source, input, folder)) as Promise<Out>;
 }
 
-async function inNode(source: string, input: unknown, folder: string): Promise<unknown> {
-  const program = await bundle(source, folder, 'neutral');
+/**
+ * Runs a program file in a Node of its own with Dawn, as it is: it may import packages that find their files beside them. It exports
+ * main(gpu: GPU, input): Promise<Out>.
+ */
+export async function runFile<Out>(program: string, input: unknown): Promise<Out> {
+  return spawnDawn(program, input, mkdtempSync(join(tmpdir(), 'h5z-webgpu-'))) as Promise<Out>;
+}
+
+const inNode = async (source: string, input: unknown, folder: string): Promise<unknown> =>
+  spawnDawn(await bundle(source, folder, 'neutral'), input, folder);
+
+async function spawnDawn(program: string, input: unknown, folder: string): Promise<unknown> {
   writeFileSync(join(folder, 'input.json'), JSON.stringify(input));
   const driver = vulkan() as string;
-  const child = spawn(process.execPath, [join(HERE, 'dawn.mjs'), program, join(folder, 'input.json')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const files = [program, join(folder, 'input.json'), join(folder, 'output.json')];
+  const child = spawn(process.execPath, [join(HERE, 'dawn.mjs'), ...files], {
+    stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LD_LIBRARY_PATH: driver, VK_ICD_FILENAMES: join(driver, DRIVER) },
   });
-  const [out, errors]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on('data', (piece: Buffer) => out.push(piece));
+  const errors: Buffer[] = [];
   child.stderr.on('data', (piece: Buffer) => errors.push(piece));
   const status = await new Promise((resolve) => child.on('close', resolve));
   if (status !== 0) throw new Error(`Dawn ended with ${status}: ${Buffer.concat(errors).toString().slice(0, 4000)}`);
-  return JSON.parse(Buffer.concat(out).toString());
+  return JSON.parse(readFileSync(join(folder, 'output.json'), 'utf8'));
 }
 
 /** What the page runs: the answer lies in its <output>, where `visit` looks. */

@@ -1,0 +1,158 @@
+// docs/examples/webgpu, built by Vite with the packed packages: frames of detectors, dropped on the page in Chromium. On WebGPU
+// (SwiftShader) and without, the page says which way it went, and both ways draw the same picture of the same counts.
+
+import { cpSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { counts, DEAD, damage, SHAPE, writeFrames } from '../../packages/gpu/test/frames.ts';
+import { env, need } from '../support/env.ts';
+import { startChromium } from './chromium.ts';
+import { builders, filters, installPacked, ROOT, type Site, scratch, serve } from './site.ts';
+
+const EXAMPLE = join(ROOT, 'docs/examples/webgpu');
+const work = scratch('webgpu-example');
+let site: Site;
+let browser: Browser | undefined;
+
+beforeAll(async () => {
+  if (!env.chromium) return;
+  const [app, out] = [join(work.folder, 'app'), join(work.folder, 'site')];
+  mkdirSync(out, { recursive: true });
+  cpSync(EXAMPLE, app, { recursive: true });
+  const used = ['bitshuffle', 'lz4', 'shuffle', 'fletcher32'];
+  const own = filters().filter(({ name }) => used.includes(name));
+  const libraries = ['packages/core', 'registry', 'packages/native', 'packages/chunks', 'packages/gpu'];
+  installPacked([...libraries.map((folder) => join(ROOT, folder)), ...own.map(({ folder }) => folder)], app);
+  const [one] = own;
+  if (one === undefined) throw new Error('the filters of the example are gone');
+  await builders.vite?.(app, out, one);
+  const bitshuffle = await writeFrames(work.folder, 'bitshuffle.h5', [{ id: 32008, cdValues: [0, 2] }], true);
+  await damage(bitshuffle, 5);
+  await writeFrames(work.folder, 'lz4.h5', [
+    { id: 2, cdValues: [] },
+    { id: 32004, cdValues: [4096] },
+    { id: 3, cdValues: [] },
+  ]);
+  site = await serve(out, { extra: { '/favicon.ico': '' } });
+  browser = await startChromium(env.chromium, { webgpu: true });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  work.remove();
+});
+
+interface Shown {
+  readonly path: string;
+  readonly device: string;
+  readonly caption: string;
+  readonly sums: readonly number[];
+  /** Grey values of the picture, one for each pixel. */
+  readonly greys: readonly number[];
+  readonly complaints: readonly string[];
+}
+
+async function visitPage(query: string, file: string, act?: (page: Page) => Promise<string>): Promise<Shown> {
+  const context = await (browser as Browser).newContext({ viewport: { width: 1100, height: 1100 } });
+  try {
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.goto(`${site.url}?${query}`);
+    await page.setInputFiles('#file', file);
+    const finished = (what: string) =>
+      page.waitForSelector(`#image[data-done="${what}"], #path.failed`, { state: 'attached', timeout: 150_000 });
+    await finished('0');
+
+    if (act !== undefined) await finished(await act(page));
+    const picture = await page.locator('#image').screenshot();
+    await page.screenshot({ path: join(shots, `${query}-${act === undefined ? 'frame' : 'act'}.png`), fullPage: true });
+    const greys = await page.evaluate(async (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+      const pen = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
+      pen.drawImage(bitmap, 0, 0);
+      const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
+      return Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] ?? 0);
+    }, picture.toString('base64'));
+    const text = async (selector: string) => (await page.textContent(selector)) ?? '';
+    return {
+      path: await text('#path'),
+      device: await text('#device'),
+      caption: await text('#caption'),
+      sums: JSON.parse((await page.getAttribute('#image', 'data-sums')) ?? '[]') as number[],
+      greys,
+      complaints,
+    };
+  } finally {
+    await context.close();
+  }
+}
+
+/** Where pictures of the page are left for people to look at. */
+const shots = mkdtempSync(join(tmpdir(), 'h5z-webgpu-shots-'));
+
+/** Rings differ by a pixel where a distance is a whole number; what lies within a distance differs by no more. */
+function same(a: Shown, b: Shown): void {
+  const total = (sums: readonly number[]) => sums.reduce((all, n) => all + n, 0);
+  expect(total(a.sums)).toBe(total(b.sums));
+  expect(a.sums.length).toBe(b.sums.length);
+  expect(a.caption).toBe(b.caption);
+  expect(a.greys.length).toBe(b.greys.length);
+  expect(new Set(a.greys).size).toBeGreaterThan(20);
+  const apart = a.greys.filter((grey, i) => Math.abs(grey - (b.greys[i] ?? 0)) > 2).length;
+  expect(apart / a.greys.length).toBeLessThan(0.001);
+}
+
+const sumOf = (frames: readonly number[]): number =>
+  frames.reduce((all, n) => all + counts(n).reduce((sum, count) => sum + (count === DEAD ? 0 : count), 0), 0);
+
+const noBrowser = env.chromium ? undefined : need('chromium');
+
+test.each([
+  ['bitshuffle-LZ4 in tiles', 'bitshuffle.h5'],
+  ['LZ4 behind shuffle and a checksum', 'lz4.h5'],
+])('a frame in %s is decoded on WebGPU and drawn as the processor draws it', async (_, name) => {
+  if (noBrowser !== undefined) return;
+  const onGpu = await visitPage('software', join(work.folder, name));
+  expect(onGpu.path).toMatch(/^Decoded on WebGPU \(.*swiftshader.*\), drawn from the GPUBuffer$/i);
+  const without = await visitPage('cpu', join(work.folder, name));
+  expect(without.path).toContain('Decoded by the codecs in WebAssembly, because the address says ?cpu');
+  expect(without.device).toContain('No GPU is used');
+  same(onGpu, without);
+  expect(onGpu.caption).toContain(`Frame 0: ${SHAPE[2]} × ${SHAPE[1]} pixels, ${sumOf([0])} counts`);
+  expect([...onGpu.complaints, ...without.complaints]).toEqual([]);
+});
+
+test('the sum of all frames is made on the device', async ({ skip }) => {
+  if (noBrowser !== undefined) return skip(noBrowser);
+  const act = async (page: Page): Promise<string> => {
+    await page.click('#sum');
+    return 'sum';
+  };
+  const onGpu = await visitPage('software', join(work.folder, 'bitshuffle.h5'), act);
+  expect(onGpu.path).toMatch(/^Decoded and summed on WebGPU/);
+  expect(onGpu.caption).toContain(`Sum of 3 frames: ${SHAPE[2]} × ${SHAPE[1]} pixels, ${sumOf([0, 1, 2])} counts`);
+  same(onGpu, await visitPage('cpu', join(work.folder, 'bitshuffle.h5'), act));
+});
+
+test('a damaged tile is named, the others are drawn', async ({ skip }) => {
+  if (noBrowser !== undefined) return skip(noBrowser);
+  const shown = await visitPage('software', join(work.folder, 'bitshuffle-damaged.h5'));
+  expect(shown.path).toMatch(/^1 of 12 chunks are damaged: chunk 5 on the GPU: corrupt input/);
+  expect(new Set(shown.greys).size).toBeGreaterThan(20);
+});
+
+test('a page without a GPU says so by itself', async ({ skip }) => {
+  if (noBrowser !== undefined) return skip(noBrowser);
+  const plain = await visitPage('', join(work.folder, 'lz4.h5'));
+  expect(plain.device).toMatch(/No GPU is used: WebGPU has only a stand-in for a GPU/);
+  expect(plain.path).toContain('Decoded by the codecs in WebAssembly, because WebGPU has only a stand-in');
+});
