@@ -1,7 +1,7 @@
 # The peer of reading.ts: makes the files in the folder given as first argument, then answers each line (a file's name and a
-# number of threads) with the seconds (of CPU time where it is one thread) that h5py takes to open it and read its dataset, and a
-# checksum. Blosc2 is the only
-# filter of hdf5plugin that has threads of its own; it gets as many as we do.
+# number of threads, what to do) with the seconds (of CPU time where it is one thread) that h5py takes to open it and read its
+# dataset to a new array (read) or to one that is there (into), or to list its chunks, and a checksum. Blosc2 is the only filter
+# of hdf5plugin that has threads of its own; it gets as many as we do.
 import json, os, sys, time, zlib
 import h5py, hdf5plugin, numpy as np
 
@@ -32,12 +32,17 @@ for line in sys.stdin:
     name, threads, what = line.split()
     os.environ["BLOSC_NTHREADS"] = threads
     clock = time.process_time if threads == "1" else time.perf_counter
+    if what == "into":
+        with h5py.File(os.path.join(folder, name + ".h5")) as f:
+            data = np.empty_like(f["data"][()])
     start = clock()
     with h5py.File(os.path.join(folder, name + ".h5")) as f:
         if what == "list":
             chunks = []
             f["data"].id.chunk_iter(chunks.append)
             data = np.array([len(chunks)], "<u4")
+        elif what == "into":
+            f["data"].read_direct(data)
         else:
             data = f["data"][()]
     seconds = clock() - start

@@ -1,24 +1,26 @@
 // `./farm bench --only reading`: whole datasets by readDataset of @h5z/chunks beside h5py with hdf5plugin's filters, opening
-// the file included, on one thread (CPU time) and on two (wall-clock time, which wants a machine that does nothing else); and
-// what it takes to list 100,000 chunks.
-import { spawn } from 'node:child_process';
+// the file included, on one thread (CPU time) and on two (wall-clock time, which wants a machine that does nothing else), into
+// new arrays and into one that is there; what it takes to list 100,000 chunks; and where our time goes: the same filter
+// libraries called by a loop in C (reading.c), what the machine's memory gives, threads from one to all, and memory.
+import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { Pipeline } from '../../core/src/pipeline.ts';
 import type { FilterPackage, PipelineStage } from '../../core/src/types.ts';
-import { type Machine, median, thisMachine } from './types.ts';
+import { cpuSeconds, type Machine, median, thisMachine } from './types.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../../..');
 
 export interface ReadingRow {
   readonly file: string;
-  /** What is done: a dataset read whole, or its chunks listed. */
-  readonly what: 'read' | 'list';
+  /** What is done: a dataset read whole to a new array or to one that is there (`into`), or its chunks listed. */
+  readonly what: 'read' | 'into' | 'list';
   readonly threads: number;
   /** Decoded bytes; of a list, chunks. */
   readonly amount: number;
@@ -27,9 +29,28 @@ export interface ReadingRow {
   readonly theirs: number;
   /** Median over the rounds of theirs / ours. */
   readonly ratio: number;
-  /** Where our time goes on one thread, in seconds of CPU: the codecs on chunks in the cache, and all else. */
-  readonly codecs?: number;
-  readonly rest?: number;
+}
+
+/** Where our time goes with one file. Seconds are the least of several rounds, of CPU time where nothing else is said. */
+export interface ReadingParts {
+  readonly file: string;
+  readonly bytes: number;
+  readonly stored: number;
+  readonly chunks: number;
+  /** All chunks decoded one after the other into the same output: by the filter libraries called in C, by our pipeline. */
+  readonly direct: number;
+  readonly pipeline: number;
+  /** Reading the stored chunks from the system's cache. */
+  readonly read: number;
+  /** readDataset on one thread, to a new array and to one that is there. */
+  readonly whole: number;
+  readonly into: number;
+  /** Wall-clock seconds of readDataset to an array that is there, on 1, 2 ... threads. */
+  readonly scaling: readonly number[];
+  /** Most memory beside the output, in bytes, on 1 and on all threads; and of a chunk, decoded and stored at most. */
+  readonly beside: readonly { readonly threads: number; readonly bytes: number }[];
+  readonly chunkBytes: number;
+  readonly storedBytes: number;
 }
 
 export interface ReadingResult {
@@ -38,10 +59,17 @@ export interface ReadingResult {
   readonly versions: Readonly<Record<string, string>>;
   readonly rounds: number;
   readonly rows: readonly ReadingRow[];
+  readonly parts: readonly ReadingParts[];
+  /** Bytes a second: copied from memory to memory by 1, 2 ... threads, and given fresh by the system, on one thread. */
+  readonly copy: readonly number[];
+  readonly fresh: number;
 }
 
+/** Rounds before those that count: for compilers, caches, and memory, whose first use costs a virtual machine more than the next. */
+const WARM = 4;
+
 /** Files of reading.py and what reads them. */
-const FILES = [
+export const FILES = [
   { file: 'detector', about: 'bitshuffle + lz4, 40 frames of 1062 x 1028 uint32, a chunk each' },
   { file: 'climate', about: 'shuffle + zstd, 240 x 180 x 360 float32 in chunks of 24 x 90 x 180' },
   { file: 'blosc2', about: 'the same values in blosc2 (zstd, shuffle)' },
@@ -49,6 +77,8 @@ const FILES = [
 
 export async function benchReading(options: {
   readonly python: string;
+  /** A C compiler, for reading.c. */
+  readonly cc: string;
   readonly rounds?: number;
   readonly log: (line: string) => void;
 }): Promise<ReadingResult> {
@@ -78,7 +108,7 @@ export async function benchReading(options: {
     ) => {
       const pairs: [number, number][] = [];
       let amount = 0;
-      for (let turn = 0; turn <= rounds; turn++) {
+      for (let turn = -WARM; turn < rounds; turn++) {
         const mine = async () => {
           const result = await ours();
           amount = result.amount;
@@ -93,7 +123,7 @@ export async function benchReading(options: {
         const second = turn % 2 === 0 ? await peers() : await mine();
         if (first.check !== second.check) throw new Error(`${about.file}: h5py and readDataset read different values`);
         const [a, b] = turn % 2 === 0 ? [first, second] : [second, first];
-        if (turn > 0) pairs.push([a.seconds, b.seconds]); // the first is for warming up
+        if (turn >= 0) pairs.push([a.seconds, b.seconds]);
       }
       const row = {
         ...about,
@@ -105,19 +135,43 @@ export async function benchReading(options: {
       options.log(`reading: ${about.file}, ${about.threads} threads: ${row.ratio.toFixed(2)} x h5py`);
       return row;
     };
+    const parts: ReadingParts[] = [];
+    const memory: Pick<Floor, 'copy' | 'fresh'>[] = [];
+    const floorProgram = join(folder, 'reading');
+    const include = join(root, 'packages/abi/include');
+    const source = join(here, 'reading.c');
+    await promisify(execFile)(options.cc, [
+      '-O2',
+      '-std=gnu11',
+      '-I',
+      include,
+      source,
+      '-o',
+      floorProgram,
+      '-lpthread',
+      '-ldl',
+    ]);
     for (const { file } of FILES) {
       const path = join(folder, `${file}.h5`);
       const registry = createRegistry(await filtersOf(chunks, path));
-      for (const threads of [1, 2]) {
-        const row = await compare({ file, what: 'read', threads }, async () => {
+      const into = (await chunks.readDataset(path, '/data', { registry })).data;
+      const reading = (what: 'read' | 'into', threads: number) =>
+        compare({ file, what, threads }, async () => {
           const start = clock(threads);
-          const { data } = await chunks.readDataset(path, '/data', { registry, threads });
+          const given = what === 'into' ? { into } : {};
+          const { data } = await chunks.readDataset(path, '/data', { registry, threads, ...given });
           const seconds = clock(threads) - start;
           const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
           return { seconds, amount: bytes.length, check: crc32(bytes) };
         });
-        rows.push(threads === 1 ? { ...row, ...(await whereTo(chunks, registry, path)) } : row);
-      }
+      for (const what of ['read', 'into'] as const)
+        for (const threads of [1, 2]) rows.push(await reading(what, threads));
+      const found = await partsOf({ chunks, registry, file, path, into, floorProgram });
+      parts.push(found.parts);
+      memory.push(found.memory);
+      options.log(
+        `reading: ${file}: the pipeline takes ${(found.parts.pipeline / found.parts.direct).toFixed(2)} x C's time`,
+      );
     }
     rows.push(
       await compare({ file: 'small-chunks', what: 'list', threads: 1 }, async () => {
@@ -135,6 +189,9 @@ export async function benchReading(options: {
       versions,
       rounds,
       rows,
+      parts,
+      copy: Array.from({ length: thisMachine().cores }, (_, i) => Math.max(...memory.map(({ copy }) => copy[i] ?? 0))),
+      fresh: Math.max(...memory.map(({ fresh }) => fresh)),
     };
   } finally {
     peer.stdin.end();
@@ -153,7 +210,7 @@ function clock(threads: number): number {
 type Chunks = typeof import('../../chunks/src/index.ts');
 
 /** The packages in filters/ that a file's dataset needs. */
-async function filtersOf(chunks: Chunks, path: string): Promise<FilterPackage[]> {
+export async function filtersOf(chunks: Chunks, path: string): Promise<FilterPackage[]> {
   const file = await chunks.open(path);
   const wanted = new Set(file.dataset('/data').info.filters.map(({ id }) => id));
   file.close();
@@ -167,34 +224,117 @@ async function filtersOf(chunks: Chunks, path: string): Promise<FilterPackage[]>
   return found;
 }
 
-/** CPU seconds of the codecs alone, each chunk decoded to the same small output, and of everything else; least of several. */
-async function whereTo(
-  chunks: Chunks,
-  registry: { pipeline(stages: readonly PipelineStage[]): Promise<Pipeline> },
-  path: string,
-): Promise<{ codecs: number; rest: number }> {
+/** What reading.c prints. */
+interface Floor {
+  readonly read: number;
+  readonly decode: number;
+  readonly sum: number;
+  readonly copy: readonly number[];
+  readonly fresh: number;
+}
+
+interface Measured {
+  readonly chunks: Chunks;
+  readonly registry: { pipeline(stages: readonly PipelineStage[]): Promise<Pipeline> };
+  readonly file: string;
+  readonly path: string;
+  readonly into: NonNullable<Parameters<Chunks['readDataset']>[2]>['into'];
+  readonly floorProgram: string;
+}
+
+const PART_ROUNDS = 9;
+
+/** Where the time goes: least of several rounds of each. */
+async function partsOf(given: Measured): Promise<{ parts: ReadingParts; memory: Pick<Floor, 'copy' | 'fresh'> }> {
+  const { chunks, registry, path, into } = given;
+  const cores = thisMachine().cores;
   const file = await chunks.open(path);
   const dataset = file.dataset('/data');
-  const pipeline = await registry.pipeline(dataset.info.filters);
-  const stored = [...dataset.chunks].map((chunk) => ({ bytes: dataset.readChunk(chunk), chunk }));
-  const out = new Uint8Array(dataset.chunkBytes);
-  const cpu = async (work: () => Promise<unknown>) => {
-    let least = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 7; i++) {
-      const before = process.cpuUsage();
+  const { info, chunkBytes } = dataset;
+  const pipeline = await registry.pipeline(info.filters);
+  const all = [...dataset.chunks];
+  const stored = all.map((chunk) => ({ bytes: dataset.readChunk(chunk), filterMask: chunk.filterMask }));
+  const lines = [
+    `file ${path}`,
+    `size ${chunkBytes}`,
+    ...pipeline.stages.map(({ codec, cdValues = [] }) =>
+      ['stage', cdValues.length, ...cdValues, codec.source].join(' '),
+    ),
+    ...all.map(({ address, size, filterMask }) => `chunk ${address} ${size} ${filterMask}`),
+  ];
+  const out = new Uint8Array(chunkBytes);
+  const least = async (work: () => unknown, now: () => number): Promise<number> => {
+    let found = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < PART_ROUNDS; i++) {
+      const start = now();
       await work();
-      const { user, system } = process.cpuUsage(before);
-      least = Math.min(least, (user + system) / 1e6);
+      found = Math.min(found, now() - start);
     }
-    return least;
+    return found;
   };
-  const codecs = await cpu(async () => {
-    for (const { bytes, chunk } of stored) pipeline.decodeInto(bytes, out, { filterMask: chunk.filterMask });
-  });
+  const decode = () => {
+    for (const { bytes, filterMask } of stored) pipeline.decodeInto(bytes, out, { filterMask });
+  };
+  // In turns, so that what else the machine does meets both.
+  const floors: Floor[] = [];
+  let inPipeline = Number.POSITIVE_INFINITY;
+  for (let turn = 0; turn < 3; turn++) {
+    floors.push(await floorOf(given.floorProgram, `${lines.join('\n')}\n`, cores));
+    inPipeline = Math.min(inPipeline, await least(decode, cpuSeconds));
+  }
+  const sum = out.reduce((total, byte) => total + byte, 0);
+  if (floors.some((floor) => floor.sum !== sum)) throw new Error(`${given.file}: C decodes other values`);
   const finder = registry as NonNullable<Parameters<Chunks['loadPipeline']>[1]>;
-  const whole = await cpu(() => chunks.readDataset(file, '/data', { registry: finder, threads: 1 }));
+  const options = { registry: finder, threads: 1 };
+  const whole = await least(
+    () => chunks.readDataset(path, '/data', options),
+    () => clock(1),
+  );
+  const there = await least(
+    () => chunks.readDataset(path, '/data', { ...options, ...(into ? { into } : {}) }),
+    () => clock(1),
+  );
+  const scaling: number[] = [];
+  for (let threads = 1; threads <= cores; threads++) {
+    const read = () => chunks.readDataset(path, '/data', { ...options, threads, ...(into ? { into } : {}) });
+    scaling.push(await least(read, () => clock(2)));
+  }
+  const beside: { threads: number; bytes: number }[] = [];
+  for (const threads of new Set([1, cores])) {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      join(here, 'reading-memory.ts'),
+      path,
+      String(threads),
+    ]);
+    beside.push({ threads, bytes: Number(stdout) });
+  }
   file.close();
-  return { codecs, rest: Math.max(0, whole - codecs) };
+  const parts = {
+    file: given.file,
+    bytes: dataset.byteLength,
+    stored: stored.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    chunks: all.length,
+    direct: Math.min(...floors.map((floor) => floor.decode)),
+    pipeline: inPipeline,
+    read: Math.min(...floors.map((floor) => floor.read)),
+    whole,
+    into: there,
+    scaling,
+    beside,
+    chunkBytes,
+    storedBytes: Math.max(...all.map(({ size }) => size)),
+  };
+  const copy = Array.from({ length: cores }, (_, i) => Math.max(...floors.map((floor) => floor.copy[i] ?? 0)));
+  return { parts, memory: { copy, fresh: Math.max(...floors.map((floor) => floor.fresh)) } };
+}
+
+async function floorOf(program: string, input: string, threads: number): Promise<Floor> {
+  const child = spawn(program, [String(PART_ROUNDS), String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.end(input);
+  let text = '';
+  for await (const part of child.stdout.setEncoding('utf8')) text += part;
+  if (text === '') throw new Error('reading.c ended without a result');
+  return JSON.parse(text) as Floor;
 }
 
 /** Writes the result where `./farm docs` finds it. */
@@ -203,45 +343,4 @@ export function saveReading(result: ReadingResult): string {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
   return file;
-}
-
-/** docs/benchmarks-reading.md. */
-export function readingPage(result: ReadingResult): string {
-  const { machine } = result;
-  const cells = (row: ReadingRow): string[] => {
-    const unit = (seconds: number) =>
-      row.what === 'read' ? `${(row.amount / 1e6 / seconds).toFixed(0)} MB/s` : `${(seconds * 1000).toFixed(0)} ms`;
-    return [
-      row.what === 'read' ? row.file : `list ${row.amount.toLocaleString('en')} chunks`,
-      String(row.threads),
-      unit(row.ours),
-      unit(row.theirs),
-      row.ratio.toFixed(2),
-      row.codecs === undefined ? '' : `${(row.codecs * 1000).toFixed(0)} ms`,
-      row.rest === undefined ? '' : `${(row.rest * 1000).toFixed(0)} ms`,
-    ];
-  };
-  const head = ['file', 'threads', 'readDataset', 'h5py', 'ratio', 'codecs', 'all else'];
-  const lines = [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...result.rows.map(cells)];
-  return [
-    '# Reading whole files',
-    '',
-    `Measured on ${result.date} on ${machine.cpu} (${machine.cores} cores, ${machine.os}, Node ${machine.node}); ` +
-      `${Object.entries(result.versions)
-        .map(([name, version]) => `${name} ${version}`)
-        .join(', ')}.`,
-    '',
-    `\`readDataset\` of @h5z/chunks beside \`h5py.File(path)["data"][()]\` with hdf5plugin's filters, alternating, medians of ` +
-      `${result.rounds} rounds (CPU time on one thread, wall-clock time on two), opening the file and making the array included. The files are made for this: ` +
-      `${FILES.map(({ file, about }) => `**${file}** (${about})`).join('; ')}. \`ratio\` above 1: ours is faster.`,
-    '',
-    ...lines.map((line) => `| ${line.join(' | ')} |`),
-    '',
-    'Where the time goes, on one thread: `codecs` is the CPU time of decoding all chunks into one output that stays in the ' +
-      'cache; `all else` is what is left: reading the file, the first touch of every page of the new array (in pages of 2 MiB ' +
-      'where Linux gives them), and placing chunks that are not whole rows of it.',
-    '',
-    'This page is made from `docs/data/reading.json` by `./farm docs`; `./farm bench --only reading` measures anew.',
-    '',
-  ].join('\n');
 }

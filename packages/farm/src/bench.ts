@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { benchHsds, hsdsPage, saveHsds } from '../../bench/src/hsds.ts';
 import { bench, saveResult } from '../../bench/src/main.ts';
-import { benchReading, readingPage, saveReading } from '../../bench/src/reading.ts';
+import { benchReading, saveReading } from '../../bench/src/reading.ts';
+import { readingPage } from '../../bench/src/reading-page.ts';
 import { buildAll } from './build.ts';
 import { peerFilters } from './demo.ts';
 import { publishedData, sharedFolder } from './demo-data.ts';
@@ -12,7 +13,7 @@ import { benchmarksPage, writeDocs } from './docs.ts';
 import { readFilters } from './filters.ts';
 import { FarmError, say } from './log.ts';
 import { compile, finishFilter } from './pack.ts';
-import { ensureHsds, ensurePythonPeers } from './tools.ts';
+import { ensureHsds, ensurePythonPeers, ensureZig } from './tools.ts';
 
 export interface BenchCommand {
   readonly json: boolean;
@@ -36,6 +37,7 @@ export async function runBench(options: BenchCommand): Promise<void> {
   if (options.only === undefined || options.only === 'reading') {
     const reading = await benchReading({
       python: await ensurePythonPeers(),
+      cc: join((await ensureZig()).bin, 'zig-cc'),
       log: say,
       ...(rounds === undefined ? {} : { rounds }),
     });

@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type HsdsResult, hsdsPage } from '../../bench/src/hsds.ts';
-import { type ReadingResult, readingPage } from '../../bench/src/reading.ts';
+import type { ReadingResult } from '../../bench/src/reading.ts';
+import { readingPage, readingPlot } from '../../bench/src/reading-page.ts';
 import { type BenchResult, type BenchRow, geometricMean } from '../../bench/src/types.ts';
 import type { FilterDescription, Manifest, Parameter, Place } from '../../core/src/types.ts';
 
@@ -412,7 +413,9 @@ export function writeDocs(docs: string = join(root, 'docs')): string[] {
   const result = optionalJson<BenchResult>(join(root, 'docs/data/bench.json'));
   if (result !== undefined) pages.push(['benchmarks.md', benchmarksPage(result)]);
   const reading = optionalJson<ReadingResult>(join(root, 'docs/data/reading.json'));
-  if (reading !== undefined) pages.push(['benchmarks-reading.md', readingPage(reading)]);
+  if (reading !== undefined) {
+    pages.push(['benchmarks-reading.md', readingPage(reading)], ['benchmarks-reading.svg', readingPlot(reading)]);
+  }
   const hsds = optionalJson<HsdsResult>(join(root, 'docs/data/hsds.json'));
   if (hsds !== undefined) pages.push(['benchmarks-hsds.md', hsdsPage(hsds)]);
   const written: string[] = [];

@@ -55,10 +55,11 @@ type Chunk = StoredChunk | ChunkRange;
 
 /**
  * V8 does not count shared memory among what it collects garbage for: a loop that allocates some would grow without end.
- * From this many bytes on a part of it is counted: V8 collects for every 64 MiB, which would cost as much as reading them.
+ * From this many bytes on a part of it is counted: V8 collects whenever what is counted has about doubled, which takes
+ * milliseconds; to collect seldom costs more again, in memory that the system has to find and to clear anew.
  */
 const COUNTED_BYTES = 1 << 16;
-const COUNTED_PART = 1 / 16;
+const COUNTED_PART = 1 / 4;
 
 class NativePipeline implements HostedPipeline {
   readonly #addon: Addon;
