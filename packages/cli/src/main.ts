@@ -52,7 +52,10 @@ program
   .command('which')
   .argument('[filter]', 'filter ID or canonical name; all filters when left out')
   .description('Tell what a filter is, who ships it, and what of it is installed here.')
-  .option('--target <name>', 'the file that this target loads: native, wasm, wasm-decode, h5wasm, cuda, webgpu, hsds, or a platform')
+  .option(
+    '--target <name>',
+    'the file that this target loads: native, wasm, wasm-decode, h5wasm, cuda, webgpu, hsds, or a platform',
+  )
   .option('--platform <name>', "for the targets native and hsds: another machine's, such as linux-arm64")
   .option('--json', 'print JSON')
   .addHelpText(
