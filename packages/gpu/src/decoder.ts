@@ -1,10 +1,13 @@
 // From stored chunks to device memory: chunks are staged while the device decodes those before them. What the kernels
 // leave to the CPU (a stage without kernels, a chunk they refuse) the ordinary codecs decode, and the result is uploaded: whoever
-// asked gets the same bytes and is told who made them.
+// asked gets the same bytes and is told who made them. Where only the last stages have no kernels and those before make a known
+// number of bytes (shuffle and then Zstandard or deflate), the codecs undo the last ones on all cores while the device undoes the others
+// of the chunks before.
 
 import {
   bytesOf,
   type ChunkRange,
+  createPipeline,
   type ErrorCode,
   encodedBound,
   FILTER_ERRORS,
@@ -16,7 +19,7 @@ import {
   type StoredChunk,
 } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
-import { refusal, wantsScratch } from './formats.js';
+import { refusal, storedSize, wantsScratch } from './formats.js';
 import type { DecodePath, DeviceChunk, Gpu, GpuKind, GpuMemory, GpuPipeline, GpuStage } from './types.js';
 
 export interface DecoderOptions {
@@ -48,7 +51,7 @@ export interface DeviceDecoder<K extends GpuKind> {
   readonly gpu: Gpu<K>;
   /** Who decodes: the GPU, or the codecs, whose output is then uploaded. Single chunks may still go another way. */
   readonly path: DecodePath;
-  /** Why the codecs do it; undefined where the GPU does. */
+  /** Why the codecs do it, or the last stages of it (`hybrid`); undefined where the GPU does all. */
   readonly reason: string | undefined;
   /** Bytes from one decoded chunk to the next: the size, rounded up to the device's alignment. */
   readonly stride: number;
@@ -72,21 +75,22 @@ const UNDER_WAY = 2;
 const { H5Z_E_UNSUPPORTED, H5Z_E_MEMORY } = FILTER_ERRORS;
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
-/** The stages with their kernels, or why there are none for one of them. */
+/** The first stages that all have kernels, and why the next one has none. */
 async function stagesFor(
   kind: GpuKind,
   { registry, stages }: DecoderOptions,
   pipeline: Pipeline,
-): Promise<GpuStage[] | string> {
+): Promise<{ readonly made: GpuStage[]; readonly reason: string | undefined }> {
   const made: GpuStage[] = [];
+  const but = (reason: string) => ({ made, reason });
   for (const [index, { id, cdValues, name }] of stages.entries()) {
     const filter = registry.get(id);
     const what = `${filter?.canonicalName ?? (name || 'filter')} (${id})`;
-    if (filter === undefined) return `${what} is decoded by libhdf5's own code, which has no kernels`;
+    if (filter === undefined) return but(`${what} is decoded by libhdf5's own code, which has no kernels`);
     const kernels = await filter.kernels(kind);
-    if (kernels.text === undefined) return `${what} has no kernels for ${kind}: ${kernels.reason}`;
+    if (kernels.text === undefined) return but(`${what} has no kernels for ${kind}: ${kernels.reason}`);
     const refused = refusal(filter.id, cdValues);
-    if (refused !== undefined) return `${what}: ${refused}`;
+    if (refused !== undefined) return but(`${what}: ${refused}`);
     const loaded = pipeline.stages[index];
     made.push({
       id: filter.id,
@@ -97,7 +101,7 @@ async function stagesFor(
       bound: (size) => (loaded === undefined ? 8 * size + 65536 : encodedBound(loaded, size)),
     });
   }
-  return made;
+  return { made, reason: undefined };
 }
 
 /**
@@ -112,10 +116,15 @@ export async function createDecoder<K extends GpuKind>(
   if (!Number.isSafeInteger(size) || size < 0)
     throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
   const codecs = options.pipeline ?? (await registry.pipeline(stages));
-  const found = await stagesFor(gpu.kind, options, codecs);
-  if (typeof found === 'string') return new Decoder(gpu, codecs, size, undefined, found);
+  const { made, reason } = await stagesFor(gpu.kind, options, codecs);
+  const last = codecs.stages.slice(made.length);
+  const onGpu =
+    last.length === 0 ||
+    (made.length > 0 && made.every(({ id, cdValues }) => storedSize(id, cdValues, size) !== undefined));
+  if (!onGpu) return new Decoder(gpu, codecs, size, undefined, reason);
   try {
-    return new Decoder(gpu, codecs, size, await gpu.prepare(found), undefined);
+    const pipeline = await gpu.prepare(made);
+    return new Decoder(gpu, codecs, size, pipeline, reason, last.length > 0 ? createPipeline(last) : undefined);
   } catch (error) {
     if (!isH5zError(error) || error.code !== 'H5Z_NO_GPU') throw error;
     return new Decoder(gpu, codecs, size, undefined, error.message);
@@ -129,6 +138,11 @@ interface Read {
   readonly filterMask: number;
 }
 
+/** A chunk for the device: what the codecs left to undo of it. */
+interface Ready extends Read {
+  readonly bytes: Uint8Array;
+}
+
 class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   readonly gpu: Gpu<K>;
   readonly path: DecodePath;
@@ -136,6 +150,8 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   readonly stride: number;
   readonly pipeline: GpuPipeline<K> | undefined;
   readonly #codecs: Pipeline;
+  /** The stages that the codecs undo before the device undoes the others. */
+  readonly #last: Pipeline | undefined;
   readonly #size: number;
 
   constructor(
@@ -144,13 +160,15 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     size: number,
     pipeline: GpuPipeline<K> | undefined,
     reason: string | undefined,
+    last?: Pipeline,
   ) {
     this.gpu = gpu;
     this.#codecs = codecs;
+    this.#last = last;
     this.#size = size;
     this.pipeline = pipeline;
     this.reason = reason;
-    this.path = pipeline === undefined ? 'cpu' : gpu.kind;
+    this.path = pipeline === undefined ? 'cpu' : last === undefined ? gpu.kind : 'hybrid';
     this.stride = roundUp(size, gpu.alignment);
   }
 
@@ -217,17 +235,27 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     const place = (index: number): number => start + index * this.stride;
     if (this.pipeline === undefined)
       return Promise.all(batch.map((chunk) => this.#byCodecs(chunk, into, place(chunk.index))));
+    const ready: Ready[] = [];
+    const refused: DeviceChunk[] = [];
+    for (const one of await Promise.all(batch.map((chunk) => this.#ready(chunk)))) {
+      if (!('error' in one)) ready.push(one);
+      else {
+        await this.#write(into, place(one.index), undefined);
+        refused.push({ ...one, offset: place(one.index), size: this.#size, path: this.path });
+      }
+    }
+    if (ready.length === 0) return refused;
     let total = 0;
-    const chunks = batch.map(({ index, data, filterMask }) => {
+    const chunks = ready.map(({ index, bytes, filterMask }) => {
       const srcOffset = total;
-      total = roundUp(total + data.length, 4);
-      return { srcOffset, srcSize: data.length, dstOffset: place(index), dstSize: this.#size, filterMask };
+      total = roundUp(total + bytes.length, 4);
+      return { srcOffset, srcSize: bytes.length, dstOffset: place(index), dstSize: this.#size, filterMask };
     });
     let status: Int32Array;
     try {
       const staging = await this.gpu.staging(total);
-      batch.forEach(({ data }, i) => {
-        staging.bytes.set(data, chunks[i]?.srcOffset);
+      ready.forEach(({ bytes }, i) => {
+        staging.bytes.set(bytes, chunks[i]?.srcOffset);
       });
       const had = sources[slot];
       const src = had !== undefined && capacityOf(had) >= total ? had : await this.#grown(sources, slot, total);
@@ -236,13 +264,13 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     } catch (error) {
       // No room for the batch on the device: its chunks one by one through the codecs.
       if (!isH5zError(error) || error.code !== 'H5Z_E_MEMORY') throw error;
-      status = new Int32Array(batch.length).fill(H5Z_E_MEMORY.value);
+      status = new Int32Array(ready.length).fill(H5Z_E_MEMORY.value);
     }
-    return Promise.all(
-      batch.map(async (chunk, i): Promise<DeviceChunk> => {
+    const answers = await Promise.all(
+      ready.map(async (chunk, i): Promise<DeviceChunk> => {
         const found = status[i] ?? H5Z_E_UNSUPPORTED.value;
         const { index } = chunk;
-        const answer = { index, offset: place(index), size: this.#size, path: this.gpu.kind };
+        const answer = { index, offset: place(index), size: this.#size, path: this.path };
         if (found === 0) return answer;
         if (found === H5Z_E_UNSUPPORTED.value || found === H5Z_E_MEMORY.value)
           return this.#byCodecs(chunk, into, place(index));
@@ -250,6 +278,26 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
         return { ...answer, error: said(filterError(found, `chunk ${index} on the GPU`)) };
       }),
     );
+    return [...refused, ...answers];
+  }
+
+  /** Undoes on the CPU what the device does not; each chunk's failure is its own. */
+  async #ready(chunk: Read): Promise<Ready | { readonly index: number; readonly error: ReturnType<typeof said> }> {
+    const { index, data, filterMask } = chunk;
+    const first = this.pipeline?.stages ?? [];
+    if (this.#last === undefined) return { ...chunk, bytes: data };
+    const size = first.reduce(
+      (n, { id, cdValues }, i) => ((filterMask >>> i) & 1 ? n : (storedSize(id, cdValues, n) ?? n)),
+      this.#size,
+    );
+    try {
+      const mask = first.length < 32 ? filterMask >>> first.length : 0;
+      const [bytes = data] = await this.#last.decodeMany([{ data, filterMask: mask, size }]);
+      return { ...chunk, bytes };
+    } catch (error) {
+      if (!isH5zError(error)) throw error;
+      return { index, error: said(error) };
+    }
   }
 
   async #grown(sources: (GpuMemory<K> | undefined)[], slot: number, bytes: number): Promise<GpuMemory<K>> {

@@ -9,6 +9,10 @@
 
 import { type CdValues, H5zError } from '@h5z/core';
 
+const SHUFFLE = 2;
+const FLETCHER32 = 3;
+/** Bytes of fletcher32's sum behind the data. */
+const CHECKSUM = 4;
 const LZ4 = 32004;
 const BITSHUFFLE = 32008;
 const BITSHUFFLE_LZ4 = 2;
@@ -157,4 +161,10 @@ export function wantsScratch(id: number, cdValues: CdValues): boolean {
   const [, , elem = 0, block = 0, codec] = cdValues;
   if (id !== BITSHUFFLE || elem === 0 || codec !== BITSHUFFLE_LZ4) return false;
   return (block > 0 ? block : automatic(elem)) * elem > SHARED_BLOCK;
+}
+
+/** Bytes that a stage makes of any `size` bytes; undefined where that depends on what they are. */
+export function storedSize(id: number, cdValues: CdValues, size: number): number | undefined {
+  if (id === FLETCHER32) return size + CHECKSUM;
+  return id === SHUFFLE || (id === BITSHUFFLE && (cdValues[4] ?? 0) === 0) ? size : undefined;
 }

@@ -161,8 +161,11 @@ export interface Gpu<K extends GpuKind = GpuKind> {
   close(): void;
 }
 
-/** Who decoded: the GPU, or the ordinary codec, whose result was then copied to the device. */
-export type DecodePath = GpuKind | 'cpu';
+/**
+ * Who decoded: the GPU; the ordinary codec, whose result was then copied to the device; or `hybrid`, the codecs the last stages
+ * and the GPU those before.
+ */
+export type DecodePath = GpuKind | 'cpu' | 'hybrid';
 
 /** What became of one chunk on its way to the device. */
 export interface DeviceChunk {

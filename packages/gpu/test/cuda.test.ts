@@ -7,8 +7,26 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Codec, FILTER_ERRORS, isH5zError, loadWasm } from '@h5z/core';
-import { findCuda, type Gpu, type GpuAnswers, type GpuChunk, type GpuStage, openCuda, wantsScratch } from '@h5z/gpu';
+import {
+  type Codec,
+  createPipeline,
+  FILTER_ERRORS,
+  isH5zError,
+  loadWasm,
+  type PipelineStage,
+  type StoredChunk,
+} from '@h5z/core';
+import {
+  createDecoder,
+  type DecoderOptions,
+  findCuda,
+  type Gpu,
+  type GpuAnswers,
+  type GpuChunk,
+  type GpuStage,
+  openCuda,
+  wantsScratch,
+} from '@h5z/gpu';
 import { openCuda as openDevice } from '@h5z/native/cuda';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freshDriver, standInCuda } from '../../abi/test/cuda.ts';
@@ -280,6 +298,66 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
       expect(sha256(await gpu.read(memory))).toBe(sha256(bytes));
       expect(sha256(await gpu.read(memory, 5_000_001, 11_000_000))).toBe(sha256(bytes.subarray(5_000_001, 16_000_001)));
       gpu.free(memory);
+    });
+
+    describe('a decoder', () => {
+      const FILTERS_HERE = { ...IDS, deflate: 1, zstd: 32015 } as const;
+      type Here = keyof typeof FILTERS_HERE;
+      const load = (name: Here): Promise<Codec> =>
+        loadWasm(readFileSync(join(FILTERS, name, 'wasm', `${name}.wasm`)), { id: FILTERS_HERE[name] });
+
+      /** A registry of the filter folders: their codecs, and their kernels where there are some. */
+      const registry = {
+        get: (id: number) => {
+          const name = (Object.keys(FILTERS_HERE) as Here[]).find((one) => FILTERS_HERE[one] === id) as Here;
+          const text = name in IDS ? readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8') : undefined;
+          const kernels = async () => ({ kind: 'cuda', mode: 'full', reason: 'serial', encode: false, text });
+          return { id, canonicalName: name, kernels };
+        },
+        pipeline: async (stages: readonly PipelineStage[]) =>
+          createPipeline(
+            await Promise.all(
+              stages.map(async (one) => ({
+                ...one,
+                codec: await load(
+                  (Object.keys(FILTERS_HERE) as Here[]).find((name) => FILTERS_HERE[name] === one.id) as Here,
+                ),
+              })),
+            ),
+          ),
+      } as unknown as DecoderOptions['registry'];
+      const stagesFor = (...all: readonly (readonly [Here, readonly number[]])[]): PipelineStage[] =>
+        all.map(([name, cdValues]) => ({ id: FILTERS_HERE[name], cdValues }));
+
+      it.each([
+        ['cuda', stagesFor(['shuffle', [4]], ['lz4', [65536]])],
+        ['hybrid', stagesFor(['shuffle', [4]], ['zstd', [3]])],
+        ['hybrid', stagesFor(['fletcher32', []], ['shuffle', [4]], ['deflate', [6]])],
+        ['cpu', stagesFor(['zstd', [3]], ['fletcher32', []])],
+        ['cpu', stagesFor(['lz4', [65536]], ['zstd', [3]])],
+      ] as const)('takes the path %s for pipeline %#, with damaged chunks and masks', async (path, stages) => {
+        const decoder = await createDecoder(gpu, { registry, stages, size: FRAME });
+        expect([decoder.path, decoder.reason === undefined]).toEqual([path, path === 'cuda']);
+        const pipeline = await registry.pipeline(stages);
+        const chunks = frames.map((frame, k): StoredChunk => {
+          // The last stage skipped, the first one skipped, none.
+          const filterMask = k % 3 === 0 ? 0 : k % 3 === 1 ? 1 << (stages.length - 1) : 1;
+          const kept = pipeline.stages.filter((_, i) => ((filterMask >>> i) & 1) === 0);
+          const data = createPipeline(kept).encode(frame).data;
+          return { data: k === 6 ? data.subarray(0, data.length >> 1) : data, filterMask };
+        });
+        const into = await gpu.allocate(frames.length * decoder.stride);
+        const answers = await decoder.decode(chunks, { into, batchBytes: 3000 });
+        const all = await gpu.read(into);
+        expect(answers.map(({ index, offset }) => [index, offset])).toEqual(frames.map((_, k) => [k, k * FRAME]));
+        answers.forEach(({ error, offset, size, path: by }, k) => {
+          expect([error?.code, by], `chunk ${k}`).toEqual([k === 6 ? 'H5Z_E_CORRUPT' : undefined, path]);
+          const right = k === 6 ? new Uint8Array(FRAME) : (frames[k] as Uint8Array);
+          expect(sha256(all.subarray(offset, offset + size)), `chunk ${k}`).toBe(sha256(right));
+        });
+        decoder.close();
+        gpu.free(into);
+      });
     });
 
     it("works on a caller's stream, on which their own work follows", async () => {
