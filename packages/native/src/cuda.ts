@@ -102,7 +102,8 @@ abstract class Owned {
   protected readonly cuda: CudaAddon;
   #handle: CudaHandle | undefined;
 
-  protected constructor(cuda: CudaAddon, handle: CudaHandle) {
+  /** By CudaDevice. */
+  constructor(cuda: CudaAddon, handle: CudaHandle) {
     this.cuda = cuda;
     this.#handle = handle;
   }
@@ -230,11 +231,6 @@ export class CudaModule extends Owned {
   protected readonly what = 'module';
   readonly #kernels = new Map<string, CudaKernel>();
 
-  /** By CudaDevice.load. */
-  constructor(cuda: CudaAddon, handle: CudaHandle) {
-    super(cuda, handle);
-  }
-
   /** Throws H5zError `H5Z_NO_GPU` when there is no kernel of that name. */
   kernel(name: string): CudaKernel {
     const known = this.#kernels.get(name);
@@ -254,11 +250,6 @@ export class CudaModule extends Owned {
 /** A mark on a stream. */
 export class CudaEvent extends Owned {
   protected readonly what = 'event';
-
-  /** By CudaDevice.event. */
-  constructor(cuda: CudaAddon, handle: CudaHandle) {
-    super(cuda, handle);
-  }
 
   /** Settles when the device has come by the mark; rejects with what went wrong on the device until then. */
   async done(): Promise<void> {
