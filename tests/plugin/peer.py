@@ -428,7 +428,10 @@ def private(job):
     host = Raw(h5, job)
     host.write(path)
     back = host.read(path)
-    return {"same": bool((back == host.values).all()), "sha256": digest(back)}
+    numbers = [ctypes.c_uint() for _ in range(3)]
+    h5.H5get_libversion(*map(ctypes.byref, numbers))
+    version = ".".join(str(number.value) for number in numbers)
+    return {"same": bool((back == host.values).all()), "sha256": digest(back), "hdf5": version}
 
 
 def mapped(words):

@@ -44,7 +44,8 @@ export async function compileModule(input: WasmInput | Promise<WasmInput>): Prom
       const fs = given.protocol === 'file:' ? fileSystem() : undefined;
       given = fs ? fs.readFileSync(given) : await fetch(given);
     }
-    if (given instanceof Response) {
+    // The name Response alone makes Node load its HTTP client, which takes longer than compiling.
+    if (!isBytes(given) && given instanceof Response) {
       if (!given.ok) throw new Error(`HTTP status ${given.status}`);
       given = await given.arrayBuffer();
     }
@@ -158,6 +159,10 @@ function failure({ exports: x, readError }: Instance): unknown {
   const reason = text.decode(bytes.slice(0, Math.min(bytes.indexOf(0), 1024)));
   if (reason === 'out of memory') return new H5zError('H5Z_E_MEMORY', 'libhdf5 ran out of memory');
   return new H5zError('H5Z_E_CORRUPT', `libhdf5: ${reason}`, { remedy: 'restore the file from a copy' });
+}
+
+function isBytes(given: WasmInput): given is ArrayBuffer | Uint8Array {
+  return given instanceof ArrayBuffer || ArrayBuffer.isView(given);
 }
 
 function copyIn(x: Exports, bytes: Uint8Array): number {

@@ -72,7 +72,7 @@ export interface Repacked {
   readonly bytes: number;
   readonly storedBefore: number;
   readonly storedAfter: number;
-  /** `equal`: every value reads back the same; `decoded`: every chunk decodes, a lossy filter changed values. */
+  /** `equal`: every chunk reads back the same, by its CRC-32; `decoded`: every chunk decodes, a lossy filter changed values. */
   readonly verified?: 'equal' | 'decoded';
 }
 
@@ -94,7 +94,8 @@ interface Job {
   /** Chunk for chunk; otherwise the values are cut anew. */
   readonly sameChunks: boolean;
   readonly lossy: boolean;
-  readonly digests: Map<string, string>;
+  /** What each new chunk must decode to; undefined where it must only decode. */
+  readonly digests: Map<string, string | number | undefined>;
   stored: number;
 }
 
@@ -297,7 +298,6 @@ interface Encoded {
 
 /** The chunks of a job as they are to be stored, several at work. */
 async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encoded> {
-  const { createHash } = process.getBuiltinModule('node:crypto');
   const { dataset } = job;
   const size = chunkBytes(job);
   const batch = batchOptions(options);
@@ -323,21 +323,35 @@ async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encode
       else yield next;
     }
   }
+  const underWay: Uint8Array[] = [];
   async function* noted() {
     for await (const next of decoded()) {
-      if (options.verify !== false)
-        job.digests.set(next.offset.join(), job.lossy ? '' : createHash('sha256').update(next.data).digest('hex'));
+      if (options.verify !== false) job.digests.set(next.offset.join(), job.lossy ? undefined : digestOf(next.data));
+      underWay.push(next.data);
       yield next;
     }
   }
   try {
     for await (const { offset = [], data, filterMask } of job.target.encodeEach(noted(), batch)) {
       yield { offset, filterMask, data, bytes: size };
+      for (const done of new Set([data, underWay.shift()])) if (done) release(done);
     }
     yield* raw;
   } catch (error) {
     throw isH5zError(error) ? dataset.explain(error) : error;
   }
+}
+
+/** Of a chunk's values: a CRC-32, or where this Node has none (before 20.15) their SHA-256. */
+function digestOf(data: Uint8Array): string | number {
+  const { crc32 } = process.getBuiltinModule('node:zlib');
+  return crc32?.(data) ?? process.getBuiltinModule('node:crypto').createHash('sha256').update(data).digest('hex');
+}
+
+/** Gives the memory of bytes that nobody needs any more back now: V8 would collect garbage for every 64 MB of it. */
+function release({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength === 0 || !(buffer instanceof ArrayBuffer) || byteLength !== buffer.byteLength) return;
+  (buffer as { transfer?(length: number): ArrayBuffer }).transfer?.(0); // Node 22
 }
 
 /** A stored chunk for whoever decodes it to read: native code does so off this thread. */
@@ -425,7 +439,6 @@ function* cutRow(
 
 /** Reads the new file from the beginning: every changed dataset decodes to the values that were encoded. */
 async function verify(path: string, jobs: readonly Job[], options: RepackOptions): Promise<void> {
-  const { createHash } = process.getBuiltinModule('node:crypto');
   const file = await open(path);
   try {
     for (const job of jobs) {
@@ -441,8 +454,10 @@ async function verify(path: string, jobs: readonly Job[], options: RepackOptions
       for await (const { offset = [], data } of job.target.decodeEach(chunks(), batchOptions(options))) {
         const digest = expected.get(offset.join());
         expected.delete(offset.join());
-        if (digest && digest !== createHash('sha256').update(data).digest('hex'))
+        if (digest !== undefined && digest !== digestOf(data)) {
           throw wrong(`chunk ${offset.join()} reads back as other values`);
+        }
+        release(data);
       }
       if (expected.size > 0) throw wrong(`${expected.size} chunks are missing in the new file`);
     }

@@ -225,10 +225,11 @@ program
     'after',
     `
 A filter is its ID or name, its parameters behind a colon; "h5z which zstd" lists them. Filters encode in the order given, but
-shuffle goes before what compresses; a lossy filter may stand before it. Attributes, datatypes, links, references, creation order and the user block are kept. Datasets of
-variable-length data or references, virtual ones, those with external data, those without chunks (unless --chunk fits
-them) and those that the filter is not for keep what they have; the table says so.
-<out> appears when it is whole and verified: an interrupted repack leaves nothing.
+shuffle goes before what compresses; a lossy filter may stand before it. Attributes, datatypes, links, references, creation
+order and the user block are kept. Datasets of variable-length data or references, virtual ones, those with external data,
+those without chunks (unless --chunk fits them) and those that the filter is not for keep what they have; the table says so.
+<out> appears when it is whole and verified: every new chunk is read again from it, decoded, and held to what was encoded by its
+CRC-32 (of a lossy filter: decoded). An interrupted repack leaves nothing.
 
 Examples:
   h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
