@@ -5,6 +5,7 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -92,7 +93,8 @@ export interface HsdsLatencyRow {
 
 export interface HsdsResult {
   readonly date: string;
-  readonly machine: Machine;
+  /** `load`: processes that wanted a processor in the minute before. */
+  readonly machine: Machine & { readonly load: number };
   readonly versions: Readonly<Record<string, string>>;
   readonly rounds: number;
   readonly nodes: readonly number[];
@@ -123,6 +125,7 @@ export async function benchHsds(options: {
   readonly log: (line: string) => void;
 }): Promise<HsdsResult> {
   const rounds = options.rounds ?? 7;
+  const before = loadavg()[0] ?? 0;
   const here = environment(options.python);
   const servers = new Map<number, Hsds>();
   try {
@@ -135,7 +138,7 @@ export async function benchHsds(options: {
     await agree(measuring);
     return {
       date: new Date().toISOString().slice(0, 10),
-      machine: thisMachine(),
+      machine: { ...thisMachine(), load: before },
       versions: await versions(here),
       rounds,
       nodes: NODES,
@@ -419,7 +422,7 @@ export function hsdsPage(result: HsdsResult): string {
         .map(([name, version]) => `${name} ${version}`)
         .join(
           ', ',
-        )}. Clients, service node and data nodes share these cores. POSIX storage, unix sockets, HSDS's cache of ` +
+        )}. Clients, service node and data nodes share these cores, with other work on the machine: a load of ${machine.load.toFixed(1)} before. POSIX storage, unix sockets, HSDS's cache of ` +
       'chunks off, so that every read decodes.',
     '',
     'Two arrays of 64 MiB in 32 chunks, made for this: **detector** (photon counts, uint16) and **climate** (temperatures in ' +
