@@ -20,6 +20,7 @@ test('@h5z/core', () => {
     'datasetStruct',
     'defineFilter',
     'describeRange',
+    'encodedBound',
     'fill',
     'filterError',
     'fromStoredValues',

@@ -24,6 +24,7 @@ import {
   type Handle,
   type LoadedLibrary,
   NOT_BYTES,
+  type Plan,
   SIZE_UNKNOWN,
   type Words,
 } from './addon.js';
@@ -35,6 +36,7 @@ const E_OUTPUT = FILTER_ERRORS.H5Z_E_OUTPUT.value;
 
 /** The lane of chunks that come one by one: as many at once as there are threads. */
 let singles: Batch | undefined;
+const NO_WORDS = new Uint32Array(0);
 
 export class NativeCodec implements Codec {
   readonly id: number;
@@ -44,6 +46,8 @@ export class NativeCodec implements Codec {
   readonly canEncode: boolean;
   readonly #addon: Addon;
   readonly #handle: Handle;
+  /** The pipeline of this filter alone, with the cd_values that were asked for last. */
+  #single: { readonly words: Uint32Array; readonly plan: Plan } | undefined;
   readonly host: PipelineHost;
 
   constructor(addon: Addon, library: LoadedLibrary, source: string, host: PipelineHost) {
@@ -137,11 +141,16 @@ export class NativeCodec implements Codec {
     return result.data;
   }
 
-  /** A job of the addon's pool: the filter as a pipeline of one stage. */
+  /** A job of the addon's pool: the filter as a pipeline of one stage, made anew when the cd_values are others. */
   #submit(input: Uint8Array, cd: Words, target: Uint8Array | true): ReturnType<Addon['submit']> {
-    const plan = this.#addon.plan([this.#handle], [cd], Float64Array.of(0, 0, -1));
+    const words = cd ?? NO_WORDS;
+    let single = this.#single;
+    if (single?.words.length !== words.length || !words.every((word, i) => word === single?.words[i])) {
+      single = { words: words.slice(), plan: this.#addon.plan([this.#handle], [cd], Float64Array.of(0, 0, -1)) };
+      this.#single = single;
+    }
     singles ??= this.#addon.openBatch(0, undefined, false);
-    return this.#addon.submit(singles, plan, input, 0, 0, target, 0);
+    return this.#addon.submit(singles, single.plan, input, 0, 0, target, 0);
   }
 
   /**
