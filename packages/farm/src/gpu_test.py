@@ -596,7 +596,11 @@ def on_cpu(tests, frames):
     threads, rows = os.cpu_count() or 1, []
     libraries = {}
     for path in glob.glob(os.path.join(HERE, "cpu", "libh5z_*.so")):
-        library = ctypes.CDLL(path)
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:  # another kind of processor than x86-64
+            say("the processor's own code does not load here: %s" % error)
+            continue
         library.h5z_filter_v1.restype = ctypes.POINTER(Filter)
         libraries[os.path.basename(path)[len("libh5z_"):-len(".so")]] = library.h5z_filter_v1().contents
     for frame in frames:

@@ -108,7 +108,7 @@ describe.skipIf(noKernels !== undefined)(`the folder (${noKernels ?? 'a stand-in
     expect(answer.nvcomp.ran, answer.nvcomp.reason).toBe(true);
     for (const { what, right } of answer.benchmarks.filter(({ what: name }) => name.startsWith('nvCOMP')))
       expect(right, what).toBe(what !== 'nvCOMP LZ4 with its own bitshuffle');
-    expect(answer.processor.length).toBe(5);
+    expect(answer.processor.length).toBe(process.arch === 'x64' ? 5 : 0);
     expect(answer.sanitizer.ran || answer.sanitizer.reason).toBeTruthy();
     for (const { timeline } of answer.endToEnd)
       for (const [from, there, first, last] of timeline.batches) {
