@@ -9,6 +9,7 @@ import type { ReadingResult } from '../../bench/src/reading.ts';
 import { readingPage, readingPlot } from '../../bench/src/reading-page.ts';
 import { type BenchResult, type BenchRow, geometricMean } from '../../bench/src/types.ts';
 import type { FilterDescription, Manifest, Parameter, Place } from '../../core/src/types.ts';
+import { gpuPage, gpuResults } from './gpu-results.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
@@ -418,6 +419,8 @@ export function writeDocs(docs: string = join(root, 'docs')): string[] {
   }
   const hsds = optionalJson<HsdsResult>(join(root, 'docs/data/hsds.json'));
   if (hsds !== undefined) pages.push(['benchmarks-hsds.md', hsdsPage(hsds)]);
+  const gpus = gpuResults();
+  if (gpus.length > 0) pages.push(['benchmarks-gpu.md', gpuPage(gpus, table)]);
   const written: string[] = [];
   for (const [name, text] of pages) {
     const file = join(docs, name);

@@ -17,6 +17,31 @@ export interface GpuResult {
   readonly device: string;
   readonly driver: string;
   readonly kernels: Readonly<Record<string, { readonly sha256: string; readonly golden: number }>>;
+  readonly benchmarks?: readonly GpuRow[];
+  readonly processor?: readonly {
+    readonly what: string;
+    readonly data: string;
+    readonly threads: number;
+    readonly GBs: number;
+  }[];
+  readonly endToEnd?: readonly {
+    readonly what: string;
+    readonly data: string;
+    readonly decodedGBs: number;
+    readonly storedGBs: number;
+    readonly uploadAloneGBs: number;
+  }[];
+}
+
+/** One measurement: of data in the device's memory. */
+export interface GpuRow {
+  readonly what: string;
+  readonly data: string;
+  readonly medianGBs: number;
+  /** Groups and lanes as @h5z/gpu chooses them; false where others were tried. */
+  readonly usual?: boolean;
+  readonly parts?: number;
+  readonly lanes?: number | readonly number[];
 }
 
 /** The results that are kept, newest last, one for each device. */
@@ -47,4 +72,38 @@ export function recordGpuResult(path: string, file = GPU_RESULTS): GpuResult {
   const others = gpuResults(file).filter(({ device }) => device !== result.device);
   writeFileSync(file, `${JSON.stringify([...others, result], null, 1)}\n`);
   return result;
+}
+
+/** docs/benchmarks-gpu.md: what each device measured. `table` makes Markdown of a header, rows, and columns of numbers. */
+export function gpuPage(
+  results: readonly GpuResult[],
+  table: (header: readonly string[], rows: readonly (readonly string[])[], numbers: number[]) => string,
+): string {
+  const shape = ({ parts, lanes }: GpuRow): string =>
+    parts === undefined ? '' : `${parts} parts a chunk, ${[lanes ?? []].flat().join(' and ')} lanes`;
+  const parts = results.map(({ device, driver, date, benchmarks = [], processor = [], endToEnd = [] }) =>
+    [
+      `## ${device}`,
+      `Driver for CUDA ${driver}, ${date.slice(0, 10)}. Decoded GB/s (10^9 bytes), data in the device's memory, by the device's clock; medians.`,
+      table(
+        ['what', 'data', 'GB/s', 'launch'],
+        benchmarks.map((row) => [row.what, row.data, `${row.medianGBs}`, row.usual === false ? shape(row) : '']),
+        [2],
+      ),
+      'From pinned memory on the host, uploads beside decoding:',
+      table(
+        ['what', 'data', 'decoded GB/s', 'stored GB/s', 'upload alone GB/s'],
+        endToEnd.map((row) => [row.what, row.data, `${row.decodedGBs}`, `${row.storedGBs}`, `${row.uploadAloneGBs}`]),
+        [2, 3, 4],
+      ),
+      "The same chunks by the filters' own code on that machine's processor:",
+      table(
+        ['what', 'data', 'threads', 'GB/s'],
+        processor.map((row) => [row.what, row.data, `${row.threads}`, `${row.GBs}`]),
+        [2, 3],
+      ),
+    ].join('\n\n'),
+  );
+  const end = 'This page is made from `docs/data/gpu.json` by `./farm docs`; `./farm gpu-test` measures anew.';
+  return `${['# Kernels on GPUs', ...parts, end].join('\n\n')}\n`;
 }

@@ -9,12 +9,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { compiler } from '../../abi/test/compile.ts';
 import { freshDriver, standInCuda } from '../../abi/test/cuda.ts';
 import { noKernels } from '../../abi/test/gpu.ts';
-import { type GpuResult, gpuResults, recordGpuResult, verifiedOn } from '../src/gpu-results.ts';
+import { type GpuResult, type GpuRow, gpuPage, gpuResults, recordGpuResult, verifiedOn } from '../src/gpu-results.ts';
 import { makeGpuTest, NO_GPU } from '../src/gpu-test.ts';
 
-interface Row {
-  readonly what: string;
-  readonly data: string;
+interface Row extends GpuRow {
   readonly decodedBytes: number;
   readonly medianMs: number;
   /** Of nvCOMP's rows: whether the bytes were what they should be. */
@@ -25,10 +23,12 @@ interface Answer extends GpuResult {
   readonly reason?: string;
   readonly kernels: Record<string, { sha256: string; golden: number; damaged: number; encoded: number }>;
   readonly benchmarks: Row[];
-  readonly processor: (Row & { readonly GBs: number })[];
+  readonly processor: NonNullable<GpuResult['processor']>;
   readonly nvcomp: { readonly ran: boolean; readonly reason?: string };
   readonly sanitizer: { readonly ran: boolean; readonly reason?: string };
-  readonly endToEnd: { readonly timeline: { readonly batches: [number, number, number, number][] } }[];
+  readonly endToEnd: (NonNullable<GpuResult['endToEnd']>[0] & {
+    readonly timeline: { readonly batches: [number, number, number, number][] };
+  })[];
 }
 
 let folder: string;
@@ -204,4 +204,29 @@ it('keeps what a GPU got right, in place of the device’s older result, and not
   expect(verifiedOn('shuffle', 'aa', kept)).toEqual(['NVIDIA A100, 2026-11-01', 'NVIDIA H200, 2026-12-02']);
   expect(verifiedOn('shuffle', 'other', kept)).toEqual([]);
   expect(verifiedOn('lz4', 'bb', kept)).toEqual([]);
+});
+
+it('makes a page of what was measured', () => {
+  const row = { what: 'shuffle decode', data: 'frames', medianGBs: 1234.5 };
+  const result: GpuResult = {
+    format: 1,
+    ok: true,
+    gpu: true,
+    date: '2026-11-01T10:00:00Z',
+    device: 'NVIDIA H200',
+    driver: '13.0',
+    kernels: {},
+    benchmarks: [
+      { ...row, usual: true },
+      { ...row, usual: false, parts: 7, lanes: [32, 128] },
+    ],
+    processor: [{ what: 'lz4', data: 'frames', threads: 16, GBs: 9.5 }],
+    endToEnd: [{ what: 'lz4', data: 'frames', decodedGBs: 30, storedGBs: 10, uploadAloneGBs: 50 }],
+  };
+  const lines = gpuPage([result], (_, rows) => rows.map((cells) => cells.join(' | ')).join('\n')).split('\n');
+  expect(lines).toContain('## NVIDIA H200');
+  expect(lines).toContain('shuffle decode | frames | 1234.5 | ');
+  expect(lines).toContain('shuffle decode | frames | 1234.5 | 7 parts a chunk, 32 and 128 lanes');
+  expect(lines).toContain('lz4 | frames | 16 | 9.5');
+  expect(lines).toContain('lz4 | frames | 30 | 10 | 50');
 });
