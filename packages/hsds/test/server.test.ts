@@ -2,6 +2,7 @@
 // clients at once while a data node is killed, damage of every kind named in the log and in the answer.
 
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -124,29 +125,48 @@ describe.skipIf(skip !== undefined)(`HSDS with every filter${skip === undefined 
     expect(answers.filter(({ sha256 }, index) => sha256 !== expected(picked[index]))).toEqual([]);
   });
 
-  /** One dataset of every filter that comes as a plugin; HSDS does HDF5's own (shuffle, nbit ...) in its own way. */
+  /** One dataset of every filter that comes as a plugin; failure.test.ts has HDF5's own, which HSDS does in its own way. */
   let written: NewDataset[] = [];
+  const WRITTEN = ['/home/admin/written.h5', '/home/admin/beside.h5'];
 
-  it('writes with every filter, copies too, and reads all of it after a restart', async () => {
+  /** Writes a dataset with each filter, of the first element type that it takes. */
+  async function writeAll(writer: Client, domain: string): Promise<NewDataset[]> {
+    const done: NewDataset[] = [];
     let todo = filterFolders().filter(({ description }) => description.id > 255);
     for (const dtype of TYPES) {
       const shape = { dtype, shape: [64, 96], chunks: [64, 96] };
       const datasets = todo.map(({ description: { name } }) => ({ name, ...shape, compression: name }));
-      const made = await client.create('/home/admin/written.h5', datasets);
-      written = [...written, ...datasets.filter((_, index) => made[index]?.error === undefined)];
+      const made = await writer.create(domain, datasets);
+      done.push(...datasets.filter((_, index) => made[index]?.error === undefined));
       todo = todo.filter((_, index) => made[index]?.error !== undefined);
     }
     expect(todo.map(({ description }) => description.name)).toEqual([]);
-    for (const domain of ['/home/admin/written.h5', '/home/admin/copied.h5'])
+    return done;
+  }
+
+  it('writes with every filter by two clients at once, copies too, and two read all of it after a restart', async () => {
+    const beside = new Client(here, server);
+    [written] = (await Promise.all(
+      WRITTEN.map((domain, index) => writeAll(index === 0 ? client : beside, domain)),
+    )) as [NewDataset[]];
+    beside.close();
+    for (const domain of [...WRITTEN, '/home/admin/copied.h5'])
       expect((await server.send('PUT', '/?flush=1', { domain })).status).toBe(204);
     client.close();
     await server.stop();
     await server.startAll();
     client = new Client(here, server);
-    const found = await client.check('/home/admin/written.h5', written);
+    const other = new Client(here, server);
     const lossy = new Set(filterFolders().flatMap(({ description: { lossy, name } }) => (lossy ? [name] : [])));
+    const answers = await Promise.all(
+      WRITTEN.map((domain, index) => (index === 0 ? other : client).check(domain, written)),
+    );
+    other.close();
     // Values lie between 10 and 110; JPEG's and SZ's defaults are coarse.
-    expect(found.filter(({ name, difference = 1e9 }) => difference > (lossy.has(name) ? 8 : 0))).toEqual([]);
+    for (const found of answers) {
+      expect(found).toHaveLength(written.length);
+      expect(found.filter(({ name, difference = 1e9 }) => difference > (lossy.has(name) ? 8 : 0))).toEqual([]);
+    }
     const copied = await client.digest(
       '/home/admin/copied.h5',
       picked.map(({ name }) => name),
@@ -190,16 +210,19 @@ with h5py.File(sys.argv[1]) as f:
   it('gives right bytes or an error to clients at once while a data node is killed and started again', async () => {
     const names = picked.map(({ name }) => name);
     const ids = await client.digest('/home/admin/linked.h5', names);
+    const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+    const right: string[] = [];
+    for (const { id } of ids) right.push(digestOf((await values(id as string)).body));
     let stop = false;
     const wrong: string[] = [];
     let good = 0;
     let failed = 0;
     const reader = async (from: number): Promise<void> => {
       for (let turn = from; !stop; turn++) {
-        const one = ids[turn % ids.length];
-        const answer = await values(one?.id as string).catch(() => undefined);
+        const at = turn % ids.length;
+        const answer = await values(ids[at]?.id as string).catch(() => undefined);
         if (answer === undefined || answer.status !== 200) failed++;
-        else if (answer.body.length !== one?.bytes) wrong.push(`${one?.name}: ${answer.body.length} bytes`);
+        else if (digestOf(answer.body) !== right[at]) wrong.push(`${ids[at]?.name}: ${answer.body.length} bytes`);
         else good++;
       }
     };
