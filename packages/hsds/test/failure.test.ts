@@ -186,6 +186,7 @@ describe.skipIf(skip !== undefined)(`HSDS when things go wrong${skip === undefin
   });
 
   it('names a chunk that is damaged where HSDS keeps it, and the others are read', async () => {
+    await fill(1_000_000);
     const [name, id] = ['bzip2', datasets.get('bzip2') as string];
     const files = filesOf(id);
     const whole = readFileSync(files[2] as string);
@@ -203,6 +204,7 @@ describe.skipIf(skip !== undefined)(`HSDS when things go wrong${skip === undefin
   });
 
   it('refuses to write and to read what only a library of another architecture, a changed one or none could, and nothing else', async () => {
+    await fill(1_000_000);
     const library = (name: string): string => join(here.sitePackages, `h5z_hsds/filters/${name}/libh5z_${name}.so`);
     const table = join(here.sitePackages, 'h5z_hsds/installed.json');
     const kept = {
