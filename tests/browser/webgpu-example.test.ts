@@ -116,11 +116,11 @@ const sumOf = (frames: readonly number[]): number =>
 
 const noBrowser = env.chromium ? undefined : need('chromium');
 
-test.each([
+test.for([
   ['bitshuffle-LZ4 in tiles', 'bitshuffle.h5'],
   ['LZ4 behind shuffle and a checksum', 'lz4.h5'],
-])('a frame in %s is decoded on WebGPU and drawn as the processor draws it', async (_, name) => {
-  if (noBrowser !== undefined) return;
+])('a frame in %s is decoded on WebGPU and drawn as the processor draws it', async ([, name = ''], { skip }) => {
+  if (noBrowser !== undefined) return skip(noBrowser);
   const onGpu = await visitPage('software', join(work.folder, name));
   expect(onGpu.path).toMatch(/^Decoded on WebGPU \(.*swiftshader.*\), drawn from the GPUBuffer$/i);
   const without = await visitPage('cpu', join(work.folder, name));

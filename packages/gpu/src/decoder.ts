@@ -188,12 +188,14 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     let batch: Read[] = [];
     let bytes = 0;
     let index = 0;
+    let turn = 0;
     const next = async (): Promise<void> => {
       const full = batch;
       batch = [];
       bytes = 0;
       if (underWay.length >= UNDER_WAY) await underWay.shift();
-      const slot = sources.length < UNDER_WAY ? sources.push(undefined) - 1 : this.#turn++ % UNDER_WAY;
+      // The batch that had this slot before is the one just waited for.
+      const slot = turn++ % UNDER_WAY;
       const work = this.#batch(full, into, start, sources, slot).then((answers) => {
         for (const answer of answers) done[answer.index] = answer;
         onBatch?.(done.length);
@@ -218,7 +220,6 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
       for (const source of sources) if (source !== undefined) this.gpu.free(source);
     }
   }
-  #turn = 0;
 
   close(): void {
     this.pipeline?.close();

@@ -261,9 +261,9 @@ describe.each(['dawn', 'chromium'] as const)('kernels in WGSL, %s', (host) => {
     check(await run(host, filters.values(), trials), trials, filters);
   });
 
-  test.each(names)('%s: what is encoded decodes to the same bytes', async (name) => {
+  test.for(names)('%s: what is encoded decodes to the same bytes', async (name, { skip }) => {
     const filter = filters.get(name) as Filter;
-    if (!filter.kernels.includes(`h5z_${name}_encode`)) return;
+    if (!filter.kernels.includes(`h5z_${name}_encode`)) return skip('decodes only');
     const originals = filter.cases
       .filter((_, index) => host === 'dawn' || index % 8 === 0)
       .map((one) => ({
