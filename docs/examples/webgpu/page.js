@@ -98,7 +98,12 @@ const rowsOf = (from, to) => (dataset.info.shape.length === 3 ? { rows: [from, t
 function tell(doing, { path, reason, chunks }, since) {
   const bad = chunks.filter(({ error }) => error !== undefined);
   const byCpu = chunks.filter((one) => one.path === 'cpu').length;
-  const who = path === 'webgpu' ? `on WebGPU (${gpu.device.name})` : `by the codecs in WebAssembly, because ${reason}`;
+  const device = `on WebGPU (${gpu.device.name})`;
+  const who = {
+    webgpu: device,
+    hybrid: `by the codecs in WebAssembly, because ${reason}, and the rest ${device}`,
+    cpu: `by the codecs in WebAssembly, because ${reason}`,
+  }[path];
   const some = path === 'webgpu' && byCpu > 0 ? `, ${byCpu} of ${chunks.length} chunks by the codecs` : '';
   say(`${doing} ${who}${some}, drawn from the GPUBuffer${since}`, false);
   if (bad.length > 0) say(`${bad.length} of ${chunks.length} chunks are damaged: ${bad[0].error.message}`, true);

@@ -251,3 +251,51 @@ describe('native that cannot be had', () => {
     await expect(fake.load({ only: 'native' })).rejects.toEqual(coded('H5Z_NO_PLATFORM', message));
   });
 });
+
+describe('kernels()', () => {
+  const text = 'fn h5z_fake_decode() {}';
+  const entry = (name: string) => ({
+    mode: 'partial' as const,
+    reason: 'decodes',
+    file: `gpu/${name}`,
+    size: text.length,
+    sha256: createHash('sha256').update(text).digest('hex'),
+    encode: false,
+    verifiedOn: [],
+  });
+  const withKernels: FilterAbout = {
+    ...about,
+    manifest: {
+      ...about.manifest,
+      variants: { ...about.manifest.variants, cuda: entry('fake.ptx'), webgpu: entry('fake.wgsl') },
+    },
+  };
+  const bytes = new TextEncoder().encode(text);
+
+  test('gives the text of the manifest: WGSL from a module, PTX from the package', async () => {
+    const fake = defineFilter(withKernels, { ...wasmFiles(bytes), webgpu: async () => ({ kernels: text }) });
+    const found = { mode: 'partial', reason: 'decodes', encode: false, text };
+    expect(await fake.kernels('webgpu')).toEqual({ kind: 'webgpu', ...found });
+    reads.length = 0;
+    expect(await fake.kernels('cuda')).toEqual({ kind: 'cuda', ...found });
+    expect(reads).toEqual(['gpu/fake.ptx']);
+  });
+
+  test('refuses another text', async () => {
+    const other = defineFilter(withKernels, { ...wasmFiles(), webgpu: async () => ({ kernels: `${text} ` }) });
+    for (const kind of ['cuda', 'webgpu'] as const)
+      await expect(other.kernels(kind)).rejects.toEqual(coded('H5Z_INTEGRITY', /@h5z\/fake\/gpu\/fake/));
+  });
+
+  test('says why there are none: of the filter, or of this build of it', async () => {
+    const none = { mode: 'none', encode: false };
+    expect(await defineFilter(about, wasmFiles()).kernels('webgpu')).toEqual({ kind: 'webgpu', ...none, reason: 'r' });
+    const bundled = defineFilter(withKernels, {});
+    for (const kind of ['cuda', 'webgpu'] as const)
+      expect(await bundled.kernels(kind)).toEqual({
+        kind,
+        ...none,
+        reason: `this build of @h5z/fake carries no kernels for ${kind}`,
+      });
+  });
+});

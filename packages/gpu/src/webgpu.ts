@@ -424,7 +424,11 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     const limit = Math.min(gpu.webgpu.limits.maxStorageBufferBindingSize, MOST_BYTES);
     const parts = gpu.shape.parts ?? partsOf(chunks);
     const windows = windowsOf(planned, chunks.length, { src, dst });
-    const needs = [planned.even, planned.odd, ...Object.values(windows).map(({ size }) => size)];
+    const sizes = { even: planned.even, odd: planned.odd, src: windows.src.size, dst: windows.dst.size };
+    const scratch = planned.steps.map(
+      ({ stage, to }) => (parts + 1) * chunks.length * SCRATCH_WORDS * 4 + (stage?.scratch === true ? sizes[to] : 0),
+    );
+    const needs = [...Object.values(sizes), ...scratch];
     if (needs.some((bytes) => bytes > limit))
       throw new H5zError(
         'H5Z_E_MEMORY',
@@ -433,27 +437,36 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
 
     gpu.webgpu.pushErrorScope('validation');
     gpu.webgpu.pushErrorScope('out-of-memory');
+    const scopes = () => Promise.all([gpu.webgpu.popErrorScope(), gpu.webgpu.popErrorScope()]);
     const buffers: Partial<Record<PlanMemory, Window>> = { ...windows };
-    for (const name of ['even', 'odd'] as const) {
-      const bytes = planned[name];
-      if (bytes > 0) buffers[name] = { buffer: keep(gpu.buffer(bytes, STORAGE)), offset: 0, size: Math.max(16, bytes) };
-    }
     const first = new Uint32Array(chunks.length * 2);
-    for (let i = 0; i < chunks.length; i++) {
-      first[2 * i] = planned.sizes[i] ?? 0;
-      first[2 * i + 1] = planned.status[i] ?? 0;
+    let readback: GPUBuffer;
+    try {
+      for (const name of ['even', 'odd'] as const) {
+        const bytes = planned[name];
+        if (bytes > 0)
+          buffers[name] = { buffer: keep(gpu.buffer(bytes, STORAGE)), offset: 0, size: Math.max(16, bytes) };
+      }
+      for (let i = 0; i < chunks.length; i++) {
+        first[2 * i] = planned.sizes[i] ?? 0;
+        first[2 * i + 1] = planned.status[i] ?? 0;
+      }
+      let before = keep(gpu.buffer(0, STORAGE | COPY_SRC, first));
+      const encoder = queue ?? gpu.webgpu.createCommandEncoder();
+      for (const [i, step] of planned.steps.entries()) {
+        const after = keep(gpu.buffer(first.byteLength, STORAGE | COPY_SRC));
+        this.#record(direction, encoder, step, buffers, { before, after, parts, scratch: (scratch[i] ?? 0) / 4, keep });
+        before = after;
+      }
+      readback = keep(gpu.buffer(first.byteLength, MAP_READ | COPY_DST));
+      encoder.copyBufferToBuffer(before, 0, readback, 0, first.byteLength);
+      if (queue === undefined) gpu.webgpu.queue.submit([encoder.finish()]);
+    } catch (error) {
+      scopes().catch(() => undefined);
+      for (const buffer of made) buffer.destroy();
+      throw error;
     }
-    let before = keep(gpu.buffer(0, STORAGE | COPY_SRC, first));
-    const encoder = queue ?? gpu.webgpu.createCommandEncoder();
-    for (const step of planned.steps) {
-      const after = keep(gpu.buffer(first.byteLength, STORAGE | COPY_SRC));
-      this.#record(direction, encoder, step, buffers, { before, after, parts, keep });
-      before = after;
-    }
-    const readback = keep(gpu.buffer(first.byteLength, MAP_READ | COPY_DST));
-    encoder.copyBufferToBuffer(before, 0, readback, 0, first.byteLength);
-    if (queue === undefined) gpu.webgpu.queue.submit([encoder.finish()]);
-    const errors = Promise.all([gpu.webgpu.popErrorScope(), gpu.webgpu.popErrorScope()]);
+    const errors = scopes();
     errors.catch(() => undefined);
 
     const collect = async (): Promise<GpuAnswers> => {
@@ -492,9 +505,16 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     encoder: GPUCommandEncoder,
     step: PlanStep,
     buffers: Partial<Record<PlanMemory, Window>>,
-    batch: { before: GPUBuffer; after: GPUBuffer; parts: number; keep: (buffer: GPUBuffer) => GPUBuffer },
+    batch: {
+      before: GPUBuffer;
+      after: GPUBuffer;
+      parts: number;
+      /** Words. */
+      scratch: number;
+      keep: (buffer: GPUBuffer) => GPUBuffer;
+    },
   ): void {
-    const { before, after, parts, keep } = batch;
+    const { before, after, parts, scratch, keep } = batch;
     const gpu = this.#gpu;
     const [from, to] = [buffers[step.from] as Window, buffers[step.to] as Window];
     const n = step.src.length;
@@ -505,7 +525,6 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
       table[4 * i + 2] = step.room[i] ?? 0;
       table[4 * i + 3] = step.skip[i] ?? 0;
     }
-    const scratch = (parts + 1) * n * SCRATCH_WORDS + (step.stage?.scratch === true ? to.size / 4 : 0);
     const numbers = [from.size, to.size, scratch, n, parts, step.stage?.cdValues.length ?? 0, 0, 0];
     const whole = (buffer: GPUBuffer): Window => ({ buffer, offset: 0, size: buffer.size });
     const resources: Window[] = [
