@@ -26,7 +26,7 @@ export const ABSENT: Readonly<Record<'chromium' | 'dawn', string | undefined>> =
   dawn: vulkan() === undefined ? `${need('chromium')} (Dawn runs on Chromium's SwiftShader)` : undefined,
 };
 
-async function bundle(contents: string, folder: string, platform: 'browser' | 'neutral'): Promise<string> {
+async function bundle(contents: string, folder: string, platform: 'browser' | 'node'): Promise<string> {
   const outfile = join(folder, 'program.mjs');
   const stdin = { contents, resolveDir: HERE, loader: 'ts' as const };
   await build({ stdin, bundle: true, format: 'esm', platform, target: 'es2022', outfile, logLevel: 'error' });
@@ -48,7 +48,7 @@ export async function runFile<Out>(program: string, input: unknown): Promise<Out
 }
 
 const inNode = async (source: string, input: unknown, folder: string): Promise<unknown> =>
-  spawnDawn(await bundle(source, folder, 'neutral'), input, folder);
+  spawnDawn(await bundle(source, folder, 'node'), input, folder);
 
 async function spawnDawn(program: string, input: unknown, folder: string): Promise<unknown> {
   writeFileSync(join(folder, 'input.json'), JSON.stringify(input));
