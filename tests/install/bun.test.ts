@@ -24,19 +24,18 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 }, 60_000);
 
-it.skipIf(!BUN)(
-  BUN ? 'every filter decodes its first golden chunk under Bun, found by its ID' : NEED,
-  () => {
-    const samples = filterFolders().flatMap((filter) => {
-      const [sample] = golden(filter);
-      return sample === undefined ? [] : [{ id: filter.description.id, package: filter.packageName, ...sample }];
-    });
-    expect(samples.length).toBeGreaterThan(0);
-    writeFileSync(join(scratch, 'package.json'), '{ "private": true, "type": "module" }\n');
-    writeFileSync(join(scratch, 'bunfig.toml'), `[install]\nregistry = "${registry?.url}"\n`);
-    writeFileSync(
-      join(scratch, 'main.js'),
-      `import { installed } from '@h5z/registry';
+it('every filter decodes its first golden chunk under Bun, found by its ID', ({ skip }) => {
+  if (BUN === undefined) return skip(NEED);
+  const samples = filterFolders().flatMap((filter) => {
+    const [sample] = golden(filter);
+    return sample === undefined ? [] : [{ id: filter.description.id, package: filter.packageName, ...sample }];
+  });
+  expect(samples.length).toBeGreaterThan(0);
+  writeFileSync(join(scratch, 'package.json'), '{ "private": true, "type": "module" }\n');
+  writeFileSync(join(scratch, 'bunfig.toml'), `[install]\nregistry = "${registry?.url}"\n`);
+  writeFileSync(
+    join(scratch, 'main.js'),
+    `import { installed } from '@h5z/registry';
 import { readFileSync } from 'node:fs';
 const registry = await installed();
 const answers = [];
@@ -46,22 +45,20 @@ for (const { id, file, cdValues, size } of ${JSON.stringify(samples)}) {
 }
 console.log(JSON.stringify(answers));
 `,
-    );
-    const options = {
-      cwd: scratch,
-      env: { ...process.env, HOME: scratch, BUN_INSTALL_CACHE_DIR: join(scratch, 'cache') },
-      maxBuffer: 1 << 28,
-    };
-    const names = [...samples.map((sample) => sample.package), '@h5z/registry'];
-    execFileSync(BUN as string, ['add', '--ignore-scripts', ...names], options);
-    for (const variant of ['native', 'wasm']) {
-      const preferring = { ...options, env: { ...options.env, H5Z_PREFER: variant } };
-      const answers = JSON.parse(execFileSync(BUN as string, ['main.js'], preferring).toString()) as [string, string][];
-      const decoded = answers.map(([ran, data]) => {
-        return [ran, createHash('sha256').update(Buffer.from(data, 'base64')).digest('hex')];
-      });
-      expect(decoded).toEqual(samples.map(({ sha256 }) => [variant, sha256]));
-    }
-  },
-  180_000,
-);
+  );
+  const options = {
+    cwd: scratch,
+    env: { ...process.env, HOME: scratch, BUN_INSTALL_CACHE_DIR: join(scratch, 'cache') },
+    maxBuffer: 1 << 28,
+  };
+  const names = [...samples.map((sample) => sample.package), '@h5z/registry'];
+  execFileSync(BUN, ['add', '--ignore-scripts', ...names], options);
+  for (const variant of ['native', 'wasm']) {
+    const preferring = { ...options, env: { ...options.env, H5Z_PREFER: variant } };
+    const answers = JSON.parse(execFileSync(BUN, ['main.js'], preferring).toString()) as [string, string][];
+    const decoded = answers.map(([ran, data]) => {
+      return [ran, createHash('sha256').update(Buffer.from(data, 'base64')).digest('hex')];
+    });
+    expect(decoded).toEqual(samples.map(({ sha256 }) => [variant, sha256]));
+  }
+}, 180_000);
