@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Codec, FILTER_ERRORS, isH5zError, loadWasm } from '../../core/dist/index.js';
-import { damagedCopies, numbers } from './damage.ts';
+import { damagedCopies, numbers } from '../../farm/src/damage.ts';
 import { type KernelAnswer, kernels, type Launch, noKernels } from './gpu.ts';
 
 interface Chunk {

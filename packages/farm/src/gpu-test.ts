@@ -13,6 +13,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { basename, dirname, join, resolve } from 'node:path';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import type { Codec } from '../../core/src/types.ts';
+import { numbers } from './damage.ts';
 import { readFilters } from './filters.ts';
 import { goldenCases } from './golden.ts';
 import { FarmError, say } from './log.ts';
@@ -38,9 +39,6 @@ interface Stage {
   readonly scratch: 0 | 1;
 }
 
-/** Lanes of a group, as @h5z/gpu has them: a warp where a group decodes an LZ4 block token by token. */
-const BY_BLOCKS = new Set(['lz4', 'bitshuffle']);
-
 /** Frames of detectors. */
 const FRAMES = ['eiger4m_frame.u4.bin', 'eiger4m_frame_clip.u2.bin', 'pilatus_saxs_frames.i4.bin'];
 const LZ4_BLOCK = 65536;
@@ -64,17 +62,6 @@ class Data {
     }
     return { offset, bytes: bytes.length };
   }
-}
-
-/** xorshift: the same damage in every run. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 interface Kernels {
@@ -277,6 +264,7 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
   copyFileSync(join(import.meta.dirname, 'gpu_test.py'), join(folder, 'gpu_test.py'));
 
   const filters = await withKernels();
+  const { lanesOf } = await import('../../gpu/dist/formats.js');
   const data = new Data();
   const kernels: object[] = [];
   const golden: object[] = [];
@@ -287,7 +275,7 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
     writeFileSync(join(folder, file), one.text);
     const names = [...one.text.matchAll(/\.visible \.entry (\w+)\(/g)].map(([, kernel]) => kernel ?? '').sort();
     const of = (direction: string): string[] => names.filter((kernel) => kernel.startsWith(`h5z_${name}_${direction}`));
-    const lanes = BY_BLOCKS.has(name) ? 32 : 128;
+    const lanes = lanesOf(one.description.id);
     kernels.push({
       filter: name,
       file,

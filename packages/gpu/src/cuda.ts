@@ -8,6 +8,7 @@
 
 import { FILTER_ERRORS, H5zError, isH5zError } from '@h5z/core';
 import type * as native from '@h5z/native/cuda';
+import { lanesOf } from './formats.js';
 import { answersOf, kernelNames, type Plan, type PlanMemory, type PlanStep, partsOf, plan } from './plan.js';
 import type {
   CudaMemory,
@@ -29,10 +30,6 @@ const CHUNK = 32;
 const STATE = 16;
 const BATCH = 96;
 const SCRATCH = 16;
-/** Lanes of a group: a warp where a group decodes an LZ4 block token by token, else more. */
-const WARP = 32;
-const LANES = 128;
-const BY_BLOCKS = new Set([32004, 32008]);
 const MOST_GROUPS = 2 ** 31 - 1;
 /** Bytes of a piece of a download: while one is on its way, the one before is copied. */
 const PIECE = 8 << 20;
@@ -478,7 +475,7 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
       parameters.setUint32(80, step.stage?.cdValues.length ?? 0, true);
       parameters.setUint32(84, n, true);
       parameters.setUint32(88, parts, true);
-      const lanes = gpu.shape.lanes ?? (BY_BLOCKS.has(step.stage?.id ?? 0) ? WARP : LANES);
+      const lanes = gpu.shape.lanes ?? lanesOf(step.stage?.id);
       for (const kernel of this.#compiled.get(step.stage)?.[direction] ?? [])
         stream.launch(kernel, { groups: n * parts, lanes, parameters: new Uint8Array(parameters.buffer) });
     };

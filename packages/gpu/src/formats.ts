@@ -168,3 +168,8 @@ export function storedSize(id: number, cdValues: CdValues, size: number): number
   if (id === FLETCHER32) return size + CHECKSUM;
   return id === SHUFFLE || (id === BITSHUFFLE && (cdValues[4] ?? 0) === 0) ? size : undefined;
 }
+
+/** Lanes of a group on CUDA: a warp where a group decodes an LZ4 block token by token, else more. `id`: HDF5 filter ID. */
+export function lanesOf(id: number | undefined): number {
+  return id === LZ4 || id === BITSHUFFLE ? 32 : 128;
+}

@@ -31,6 +31,7 @@ import { openCuda as openDevice } from '@h5z/native/cuda';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freshDriver, standInCuda } from '../../abi/test/cuda.ts';
 import { noKernels } from '../../abi/test/gpu.ts';
+import { numbers } from '../../farm/src/damage.ts';
 
 interface Golden {
   readonly name: string;
@@ -59,17 +60,6 @@ const codecOf = (name: Name): Promise<Codec> =>
 function stage(name: Name, cdValues: readonly number[], bound = (size: number) => size * 2 + 4096): GpuStage {
   const kernels = readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8');
   return { id: IDS[name], name, cdValues, kernels, bound, scratch: wantsScratch(IDS[name], cdValues) };
-}
-
-/** xorshift: the same damage in every run. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 interface Given {

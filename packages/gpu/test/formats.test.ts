@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { damagedCopies, numbers } from '../../abi/test/damage.ts';
 import { type Codec, isH5zError, loadWasm } from '../../core/dist/index.js';
+import { damagedCopies, numbers } from '../../farm/src/damage.ts';
 import { type Block, blockIndex, refusal, wantsScratch } from '../dist/index.js';
 
 interface Case {
