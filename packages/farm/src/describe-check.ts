@@ -66,6 +66,23 @@ function explain({ instancePath, message, params, keyword }: ErrorObject): strin
   return `${what} ${message ?? keyword}${extra}${allowed}`;
 }
 
+/** What the rules of `gpu` speak of that is neither a parameter nor a derived word, nor a word of an enum. */
+function unknownWords({ gpu, parameters, derived = [] }: FilterDescription): string[] {
+  const { decode = [], encode = [] } = gpu?.scratch ?? {};
+  const scratch = [decode, encode].flatMap((rules) => (Array.isArray(rules) ? rules : []));
+  const rules = [...scratch, ...(gpu?.refuses ?? []), ...(gpu?.size?.rule === undefined ? [] : [gpu.size.rule])];
+  const known = new Map([...derived, ...parameters].map((one) => [one.name, one]));
+  return rules.flatMap(({ when = {}, product = [] }) => [
+    ...[...Object.keys(when), ...product].filter((name) => !known.has(name)),
+    ...Object.entries(when).flatMap(([name, wanted]) =>
+      [wanted]
+        .flat()
+        .filter((value) => typeof value === 'string' && known.get(name)?.values?.[value] === undefined)
+        .map((value) => `${name} ${value}`),
+    ),
+  ]);
+}
+
 /** Problems of every filters/<name>/filter.json of the repository in `root`, each `FILE:LINE: what`; empty when all is well. */
 export function descriptionProblems(root = ROOT): string[] {
   const own = root === ROOT ? FILTER_FOLDER : undefined;
@@ -91,7 +108,8 @@ export function descriptionProblems(root = ROOT): string[] {
       }
       continue;
     }
-    const { id, name: said, upstreams, aliases, variants } = located.value as FilterDescription;
+    const description = located.value as FilterDescription;
+    const { id, name: said, upstreams, aliases, variants } = description;
     if (own === undefined && said !== name)
       problems.push(`${located.at(['name'])}: says name "${said}" in the folder ${name}`);
     for (const [path, number] of [
@@ -106,6 +124,9 @@ export function descriptionProblems(root = ROOT): string[] {
       if (typeof upstream === 'string' && !existsSync(join(upstreamFolder(folder, upstream, root), 'upstream.json')))
         problems.push(`${located.at(['upstreams', i])}: there is no upstreams/${upstream}/upstream.json`);
     }
+    const unknown = unknownWords(description);
+    if (unknown.length > 0)
+      problems.push(`${located.at(['gpu'])}: its rules name ${unknown.join(', ')}, no parameter or derived word`);
     if ((variants.cuda?.mode ?? 'none') !== 'none' && !existsSync(join(folder, 'src/gpu.c')))
       problems.push(`${located.at(['variants', 'cuda'])}: there is no src/gpu.c with the kernels`);
     if ((variants.webgpu?.mode ?? 'none') !== 'none' && !existsSync(join(folder, 'src/gpu.wgsl')))

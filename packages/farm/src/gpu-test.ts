@@ -13,6 +13,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { basename, dirname, join, resolve } from 'node:path';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import type { Codec } from '../../core/src/types.ts';
+import type { KernelNeeds } from '../../gpu/src/needs.ts';
 import { numbers } from './damage.ts';
 import { readFilters } from './filters.ts';
 import { goldenCases } from './golden.ts';
@@ -35,8 +36,8 @@ export interface GpuTestOptions {
 interface Stage {
   readonly filter: string;
   readonly cd: readonly number[];
-  /** 1: asks for scratch as large as its output. */
-  readonly scratch: 0 | 1;
+  /** Whether it asks for scratch as large as its output. */
+  readonly scratch: KernelNeeds['scratch'];
 }
 
 /** Frames of detectors. */
@@ -98,11 +99,11 @@ async function answerOf(codec: Codec, bytes: Uint8Array, cd: readonly number[], 
   }
 }
 
-/** Whether no kernel of the filter takes chunks with these cd_values: bitshuffle with Zstandard. */
-const refused = ({ name }: FilterDescription, cd: readonly number[]): boolean => name === 'bitshuffle' && cd[4] === 3;
+/** What launches of the filter need, and whether its kernels take no chunk with these cd_values. */
+type Needs = (name: string, cd: readonly number[]) => KernelNeeds;
 const UNSUPPORTED = -4;
 
-async function goldenOf({ folder, description, codec }: Kernels, data: Data) {
+async function goldenOf({ folder, description, codec }: Kernels, data: Data, needs: Needs) {
   const { name } = description;
   const random = numbers(description.id + 1);
   const golden: object[] = [];
@@ -112,12 +113,13 @@ async function goldenOf({ folder, description, codec }: Kernels, data: Data) {
     const { size, sha256: digest } = one;
     const cd = [...one.cdValues];
     const common = { filter: name, name: one.name, cd, size };
+    const refused = needs(name, cd).refusal !== undefined;
     golden.push({
       ...common,
       ...data.add(bytes),
-      ...(refused(description, cd) ? { status: UNSUPPORTED } : { sha256: digest }),
+      ...(refused ? { status: UNSUPPORTED } : { sha256: digest }),
     });
-    if (size === 0 || size > 20_000 || refused(description, cd)) continue;
+    if (size === 0 || size > 20_000 || refused) continue;
     for (let i = 0; i < 4; i++) {
       const copy = Buffer.from(bytes);
       for (let times = 0; times <= i && copy.length > 0; times++) copy[random(copy.length)] = random(256);
@@ -182,8 +184,19 @@ function arraysOf(arrays: string, names: readonly string[]): Raw[] {
   });
 }
 
+const stageOf = (needs: Needs, filter: string, cd: readonly number[]): Stage => ({
+  filter,
+  cd,
+  scratch: needs(filter, cd).scratch,
+});
+
 /** A frame through pipelines as files have them; what is between two stages is as large as here. */
-function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Codec>, all: Data): object[] {
+function chunksOf(
+  { data, itemSize, bytes }: Raw,
+  codecs: ReadonlyMap<string, Codec>,
+  all: Data,
+  needs: Needs,
+): object[] {
   const bitshuffle = [0, 4, itemSize, 0, 2];
   const pipelines: readonly (readonly [string, readonly (readonly [string, readonly number[]])[]])[] = [
     ['bitshuffle-lz4', [['bitshuffle', bitshuffle]]],
@@ -215,7 +228,7 @@ function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Co
       stored = codec.encode(stored, { cdValues: cd });
       sizes.push(stored.length);
     }
-    const undone = stages.map(([filter, cd]): Stage => ({ filter, cd, scratch: 0 })).reverse();
+    const undone = stages.map(([filter, cd]) => stageOf(needs, filter, cd)).reverse();
     return {
       what,
       data,
@@ -227,10 +240,7 @@ function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Co
       // What needs no stored chunk: the device makes it of the frame, and undoes it again.
       transposes:
         what === 'bitshuffle-lz4'
-          ? ([
-              { filter: 'shuffle', cd: [itemSize], scratch: 0 },
-              { filter: 'bitshuffle', cd: [0, 4, itemSize, 0, 0], scratch: 0 },
-            ] satisfies Stage[])
+          ? [stageOf(needs, 'shuffle', [itemSize]), stageOf(needs, 'bitshuffle', [0, 4, itemSize, 0, 0])]
           : [],
       ...all.add(stored),
     };
@@ -238,7 +248,7 @@ function chunksOf({ data, itemSize, bytes }: Raw, codecs: ReadonlyMap<string, Co
 }
 
 /** A field at a fixed rate of zfp: what it decodes to is what the filter's own code makes of it. */
-function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data): object {
+function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data, needs: Needs): object {
   const rate = new Uint32Array(new Float64Array([ZFP_RATE]).buffer);
   const cd = [...zfp.derive([1, 0, ...rate], { typeClass: 'float', typeSize: 4, chunk: shape })];
   const stored = zfp.encode(bytes, { cdValues: cd });
@@ -246,7 +256,7 @@ function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data): object {
   return {
     what: `zfp at ${ZFP_RATE} bits a value`,
     data,
-    stages: [{ filter: 'zfp', cd, scratch: 0 }] satisfies Stage[],
+    stages: [stageOf(needs, 'zfp', cd)],
     rooms: [bytes.length],
     size: bytes.length,
     sha256: sha256(decoded),
@@ -264,7 +274,13 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
   copyFileSync(join(import.meta.dirname, 'gpu_test.py'), join(folder, 'gpu_test.py'));
 
   const filters = await withKernels();
-  const { lanesOf } = await import('../../gpu/dist/formats.js');
+  const { kernelNeeds } = await import('../../gpu/dist/needs.js');
+  const described = new Map(filters.map(({ description }) => [description.name, description]));
+  const needs: Needs = (name, cd) => {
+    const description = described.get(name);
+    if (description === undefined) throw new FarmError(`The filter ${name} has no kernels.`);
+    return kernelNeeds(description, cd);
+  };
   const data = new Data();
   const kernels: object[] = [];
   const golden: object[] = [];
@@ -275,7 +291,7 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
     writeFileSync(join(folder, file), one.text);
     const names = [...one.text.matchAll(/\.visible \.entry (\w+)\(/g)].map(([, kernel]) => kernel ?? '').sort();
     const of = (direction: string): string[] => names.filter((kernel) => kernel.startsWith(`h5z_${name}_${direction}`));
-    const lanes = lanesOf(one.description.id);
+    const { lanes } = needs(name, []);
     kernels.push({
       filter: name,
       file,
@@ -284,7 +300,7 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
       decode: of('decode'),
       encode: of('encode'),
     });
-    const chunks = await goldenOf(one, data);
+    const chunks = await goldenOf(one, data, needs);
     golden.push(...chunks.golden);
     damaged.push(...chunks.damaged);
     const library = join(one.folder, 'prebuilds/linux-x64', libraryName(name, 'linux-x64'));
@@ -294,9 +310,9 @@ export async function makeGpuTest(options: GpuTestOptions = {}): Promise<string>
   const { arrays } = options;
   const raws = arrays === undefined ? [madeUp()] : arraysOf(arrays, FRAMES);
   const fields = arrays === undefined ? [madeUpField()] : arraysOf(arrays, FLOATS);
-  const frames = raws.flatMap((raw) => chunksOf(raw, codecs, data));
+  const frames = raws.flatMap((raw) => chunksOf(raw, codecs, data, needs));
   const zfp = codecs.get('zfp');
-  if (zfp !== undefined) frames.push(...fields.map((field) => rateOf(field, zfp, data)));
+  if (zfp !== undefined) frames.push(...fields.map((field) => rateOf(field, zfp, data, needs)));
   const commit = existsSync(join(ROOT, '.git'))
     ? execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
     : undefined;

@@ -210,7 +210,7 @@ class Batch:
             table = bytearray()
             for at, to, room in zip(places, targets, rooms):
                 table += struct.pack("<QQQII", at, to, room, 0, 0)
-            scratch = (parts + 1) * len(chunks) * SCRATCH + goal[1] * stage["scratch"]
+            scratch = (parts + 1) * len(chunks) * SCRATCH + goal[1] * stage["scratch"][direction]
             cd = stage["cd"]
             parameter = struct.pack("<10Q4I", source[0], source[1], goal[0], goal[1], self.room(scratch), scratch,
                                     self.memory(table), self.states[k], self.states[k + 1],
@@ -284,7 +284,7 @@ class Tests:
         self.cuda.upload(address, src)
         self.cuda.fill(target, GUARD, at)
         self.cuda.finish()
-        stage = {"filter": name, "cd": cd, "scratch": 1}
+        stage = {"filter": name, "cd": cd, "scratch": {"decode": True, "encode": True}}
         rows = [(places[i], len(content), ends[i], [room]) for i, (content, room) in enumerate(chunks)]
         batch = Batch(self, [stage], rows, shape[0], shape[1], direction, (address, len(src)), (target, at))
         batch.run()
@@ -571,7 +571,8 @@ class Nvcomp:
             self.speed.row("nvCOMP LZ4", frame["data"], total, times, blocks=len(rows), right=right(middle))
         else:
             elem = stage["cd"][2]
-            unshuffle = Batch(self.speed.tests, [{"filter": "bitshuffle", "cd": [0, 4, elem, 0, 0], "scratch": 0}],
+            unshuffle = Batch(self.speed.tests, [{"filter": "bitshuffle", "cd": [0, 4, elem, 0, 0],
+                                "scratch": {"decode": False, "encode": False}}],
                               [(i * size, size, i * size, [size]) for i in range(count)], parts_of(count, size), self.speed.lanes,
                               src=(middle, size * count), dst=(target, size * count))
             times = cuda.timed(lambda: (plain(), unshuffle.run()), self.speed.rounds)

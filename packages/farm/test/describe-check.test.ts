@@ -50,6 +50,11 @@ describe('filter.json', () => {
       { upstreams: ['no-such'] },
       /^filters\/one\/filter\.json:9: there is no upstreams\/no-such/,
     ],
+    [
+      'a rule for kernels about nothing',
+      { gpu: { scratch: { decode: [{ product: ['size'], above: 1 }] } } },
+      /^filters\/one\/filter\.json:13: its rules name size, no parameter or derived word/,
+    ],
   ])('%s', (_what, change, message) => {
     write('one', good('one', change));
     const problems = descriptionProblems(root);

@@ -8,7 +8,6 @@
 
 import { FILTER_ERRORS, H5zError, isH5zError } from '@h5z/core';
 import type * as native from '@h5z/native/cuda';
-import { lanesOf } from './formats.js';
 import { answersOf, kernelNames, type Plan, type PlanMemory, type PlanStep, partsOf, plan } from './plan.js';
 import type {
   CudaMemory,
@@ -443,7 +442,7 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
       dst: windowOf(dst, planned, last.dst, last.room),
     };
     const scratchOf = ({ stage, to }: PlanStep): number =>
-      (parts + 1) * n * SCRATCH + (stage?.scratch === true ? (windows[to]?.bytes ?? 0) : 0);
+      (parts + 1) * n * SCRATCH + (stage?.scratch[direction] === true ? (windows[to]?.bytes ?? 0) : 0);
     let scratch: native.CudaMemory;
     let device: native.CudaMemory;
     let pinned: Pinned;
@@ -475,7 +474,7 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
       parameters.setUint32(80, step.stage?.cdValues.length ?? 0, true);
       parameters.setUint32(84, n, true);
       parameters.setUint32(88, parts, true);
-      const lanes = gpu.shape.lanes ?? lanesOf(step.stage?.id);
+      const lanes = gpu.shape.lanes ?? step.stage?.lanes ?? 1;
       for (const kernel of this.#compiled.get(step.stage)?.[direction] ?? [])
         stream.launch(kernel, { groups: n * parts, lanes, parameters: new Uint8Array(parameters.buffer) });
     };

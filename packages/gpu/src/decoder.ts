@@ -19,7 +19,7 @@ import {
   type StoredChunk,
 } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
-import { refusal, storedSize, wantsScratch } from './formats.js';
+import { kernelNeeds } from './needs.js';
 import type { DecodePath, DeviceChunk, Gpu, GpuKind, GpuMemory, GpuPipeline, GpuStage } from './types.js';
 
 export interface DecoderOptions {
@@ -75,33 +75,39 @@ const UNDER_WAY = 2;
 const { H5Z_E_UNSUPPORTED, H5Z_E_MEMORY } = FILTER_ERRORS;
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
+interface Made {
+  readonly made: GpuStage[];
+  /** Bytes that each of them adds when encoding; undefined where that depends on what is encoded. */
+  readonly adds: readonly (number | undefined)[];
+  readonly reason: string | undefined;
+}
+
 /** The first stages that all have kernels, and why the next one has none. */
-async function stagesFor(
-  kind: GpuKind,
-  { registry, stages }: DecoderOptions,
-  pipeline: Pipeline,
-): Promise<{ readonly made: GpuStage[]; readonly reason: string | undefined }> {
+async function stagesFor(kind: GpuKind, { registry, stages }: DecoderOptions, pipeline: Pipeline): Promise<Made> {
   const made: GpuStage[] = [];
-  const but = (reason: string) => ({ made, reason });
+  const adds: (number | undefined)[] = [];
+  const but = (reason: string) => ({ made, adds, reason });
   for (const [index, { id, cdValues, name }] of stages.entries()) {
     const filter = registry.get(id);
     const what = `${filter?.canonicalName ?? (name || 'filter')} (${id})`;
     if (filter === undefined) return but(`${what} is decoded by libhdf5's own code, which has no kernels`);
     const kernels = await filter.kernels(kind);
     if (kernels.text === undefined) return but(`${what} has no kernels for ${kind}: ${kernels.reason}`);
-    const refused = refusal(filter.id, cdValues);
-    if (refused !== undefined) return but(`${what}: ${refused}`);
+    const needs = kernelNeeds(filter.description, cdValues);
+    if (needs.refusal !== undefined) return but(`${what}: ${needs.refusal}`);
+    adds.push(needs.adds);
     const loaded = pipeline.stages[index];
     made.push({
       id: filter.id,
       name: filter.canonicalName,
       cdValues,
       kernels: kernels.text,
-      scratch: wantsScratch(filter.id, cdValues),
+      scratch: needs.scratch,
+      lanes: needs.lanes,
       bound: (size) => (loaded === undefined ? 8 * size + 65536 : encodedBound(loaded, size)),
     });
   }
-  return { made, reason: undefined };
+  return { made, adds, reason: undefined };
 }
 
 /**
@@ -116,19 +122,25 @@ export async function createDecoder<K extends GpuKind>(
   if (!Number.isSafeInteger(size) || size < 0)
     throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
   const codecs = options.pipeline ?? (await registry.pipeline(stages));
-  const { made, reason } = await stagesFor(gpu.kind, options, codecs);
+  const { made, adds, reason } = await stagesFor(gpu.kind, options, codecs);
   const last = codecs.stages.slice(made.length);
-  const onGpu =
-    last.length === 0 ||
-    (made.length > 0 && made.every(({ id, cdValues }) => storedSize(id, cdValues, size) !== undefined));
+  const known = adds.filter((one) => one !== undefined);
+  const onGpu = last.length === 0 || (made.length > 0 && known.length === made.length);
   if (!onGpu) return new Decoder(gpu, codecs, size, undefined, reason);
   try {
     const pipeline = await gpu.prepare(made);
-    return new Decoder(gpu, codecs, size, pipeline, reason, last.length > 0 ? createPipeline(last) : undefined);
+    const rest = last.length > 0 ? { pipeline: createPipeline(last), adds: known } : undefined;
+    return new Decoder(gpu, codecs, size, pipeline, reason, rest);
   } catch (error) {
     if (!isH5zError(error) || error.code !== 'H5Z_NO_GPU') throw error;
     return new Decoder(gpu, codecs, size, undefined, error.message);
   }
+}
+
+/** The stages that the codecs undo before the device undoes the others, and the bytes that each of those adds. */
+interface Last {
+  readonly pipeline: Pipeline;
+  readonly adds: readonly number[];
 }
 
 /** A chunk that has been read. */
@@ -150,8 +162,7 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   readonly stride: number;
   readonly pipeline: GpuPipeline<K> | undefined;
   readonly #codecs: Pipeline;
-  /** The stages that the codecs undo before the device undoes the others. */
-  readonly #last: Pipeline | undefined;
+  readonly #last: Last | undefined;
   readonly #size: number;
 
   constructor(
@@ -160,7 +171,7 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     size: number,
     pipeline: GpuPipeline<K> | undefined,
     reason: string | undefined,
-    last?: Pipeline,
+    last?: Last,
   ) {
     this.gpu = gpu;
     this.#codecs = codecs;
@@ -285,15 +296,12 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   /** Undoes on the CPU what the device does not; each chunk's failure is its own. */
   async #ready(chunk: Read): Promise<Ready | { readonly index: number; readonly error: ReturnType<typeof said> }> {
     const { index, data, filterMask } = chunk;
-    const first = this.pipeline?.stages ?? [];
     if (this.#last === undefined) return { ...chunk, bytes: data };
-    const size = first.reduce(
-      (n, { id, cdValues }, i) => ((filterMask >>> i) & 1 ? n : (storedSize(id, cdValues, n) ?? n)),
-      this.#size,
-    );
+    const { pipeline, adds } = this.#last;
+    const size = adds.reduce((n, more, i) => ((filterMask >>> i) & 1 ? n : n + more), this.#size);
     try {
-      const mask = first.length < 32 ? filterMask >>> first.length : 0;
-      const [bytes = data] = await this.#last.decodeMany([{ data, filterMask: mask, size }]);
+      const mask = adds.length < 32 ? filterMask >>> adds.length : 0;
+      const [bytes = data] = await pipeline.decodeMany([{ data, filterMask: mask, size }]);
       return { ...chunk, bytes };
     } catch (error) {
       if (!isH5zError(error)) throw error;

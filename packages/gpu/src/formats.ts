@@ -1,5 +1,5 @@
 // What the two block formats say before a block is decoded, LZ4 (32004) and bitshuffle with LZ4 (32008): where the blocks of a
-// chunk are, for programs that fetch and decode them by themselves (an FPGA, say), and what their kernels need.
+// chunk are, for programs that fetch and decode them by themselves (an FPGA, say).
 //
 //     u64 be decoded size | u32 be bytes of a block | u32 be length, block 0 | u32 be length, block 1 | ... | raw tail
 //
@@ -9,20 +9,13 @@
 
 import { type CdValues, H5zError } from '@h5z/core';
 
-const SHUFFLE = 2;
-const FLETCHER32 = 3;
-/** Bytes of fletcher32's sum behind the data. */
-const CHECKSUM = 4;
 const LZ4 = 32004;
 const BITSHUFFLE = 32008;
 const BITSHUFFLE_LZ4 = 2;
-const BITSHUFFLE_ZSTD = 3;
 const HEADER = 12;
 const LENGTH = 4;
 /** LZ4_MAX_INPUT_SIZE: no LZ4 block is larger. */
 const MOST = 0x7e000000;
-/** Bytes of a block that the kernels decode in a group's own memory. */
-const SHARED_BLOCK = 8192;
 
 /** One block of a chunk. Offsets are in bytes from the chunk's first stored and first decoded byte. */
 export interface Block {
@@ -148,28 +141,4 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
       transposed: false,
     });
   return { size, blockSize, elementSize: elem, blocks };
-}
-
-/** Why no kernel takes any chunk of a stage with these cd_values; undefined when they may. */
-export function refusal(id: number, cdValues: CdValues): string | undefined {
-  if (id !== BITSHUFFLE || cdValues[4] !== BITSHUFFLE_ZSTD) return undefined;
-  return 'its chunks are compressed by Zstandard, whose entropy coding is serial';
-}
-
-/** Whether the kernels of a stage want scratch as large as their output: bitshuffle's blocks of more than 8 KiB do. */
-export function wantsScratch(id: number, cdValues: CdValues): boolean {
-  const [, , elem = 0, block = 0, codec] = cdValues;
-  if (id !== BITSHUFFLE || elem === 0 || codec !== BITSHUFFLE_LZ4) return false;
-  return (block > 0 ? block : automatic(elem)) * elem > SHARED_BLOCK;
-}
-
-/** Bytes that a stage makes of any `size` bytes; undefined where that depends on what they are. */
-export function storedSize(id: number, cdValues: CdValues, size: number): number | undefined {
-  if (id === FLETCHER32) return size + CHECKSUM;
-  return id === SHUFFLE || (id === BITSHUFFLE && (cdValues[4] ?? 0) === 0) ? size : undefined;
-}
-
-/** Lanes of a group on CUDA: a warp where a group decodes an LZ4 block token by token, else more. `id`: HDF5 filter ID. */
-export function lanesOf(id: number | undefined): number {
-  return id === LZ4 || id === BITSHUFFLE ? 32 : 128;
 }

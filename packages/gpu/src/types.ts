@@ -56,8 +56,10 @@ export interface GpuStage {
   readonly cdValues: CdValues;
   /** The kernels: PTX or WGSL, as the filter's package carries it, checked against its manifest. */
   readonly kernels: string;
-  /** The kernels ask for scratch as large as what they write (`wantsScratch`); without it chunks get H5Z_E_MEMORY. */
-  readonly scratch: boolean;
+  /** The kernels of a direction ask for scratch as large as what they write; without it chunks get H5Z_E_MEMORY. */
+  readonly scratch: { readonly decode: boolean; readonly encode: boolean };
+  /** Lanes of a group on CUDA. `kernelNeeds` says this and `scratch` for a filter's cd_values. */
+  readonly lanes: number;
   /** Most bytes that an encoder of this stage makes of `size` bytes: how much room is made between stages. */
   readonly bound: (size: number) => number;
 }

@@ -426,7 +426,8 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     const windows = windowsOf(planned, chunks.length, { src, dst });
     const sizes = { even: planned.even, odd: planned.odd, src: windows.src.size, dst: windows.dst.size };
     const scratch = planned.steps.map(
-      ({ stage, to }) => (parts + 1) * chunks.length * SCRATCH_WORDS * 4 + (stage?.scratch === true ? sizes[to] : 0),
+      ({ stage, to }) =>
+        (parts + 1) * chunks.length * SCRATCH_WORDS * 4 + (stage?.scratch[direction] === true ? sizes[to] : 0),
     );
     const needs = [...Object.values(sizes), ...scratch];
     if (needs.some((bytes) => bytes > limit))

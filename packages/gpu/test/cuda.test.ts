@@ -11,6 +11,7 @@ import {
   type Codec,
   createPipeline,
   FILTER_ERRORS,
+  type FilterDescription,
   isH5zError,
   loadWasm,
   type PipelineStage,
@@ -24,8 +25,8 @@ import {
   type GpuAnswers,
   type GpuChunk,
   type GpuStage,
+  kernelNeeds,
   openCuda,
-  wantsScratch,
 } from '@h5z/gpu';
 import { openCuda as openDevice } from '@h5z/native/cuda';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -51,6 +52,8 @@ const { H5Z_E_CORRUPT, H5Z_E_OUTPUT, H5Z_E_PARAM, H5Z_E_UNSUPPORTED } = Object.f
 ) as Record<keyof typeof FILTER_ERRORS, number>;
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const descriptionOf = (name: string): FilterDescription =>
+  JSON.parse(readFileSync(join(FILTERS, name, 'filter.json'), 'utf8')) as FilterDescription;
 const goldenOf = (name: Name): Golden[] =>
   (JSON.parse(readFileSync(join(FILTERS, name, 'golden/index.json'), 'utf8')) as { cases: Golden[] }).cases;
 const bytesOf = (name: Name, { file }: Golden): Buffer => readFileSync(join(FILTERS, name, 'golden', file));
@@ -59,7 +62,8 @@ const codecOf = (name: Name): Promise<Codec> =>
 
 function stage(name: Name, cdValues: readonly number[], bound = (size: number) => size * 2 + 4096): GpuStage {
   const kernels = readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8');
-  return { id: IDS[name], name, cdValues, kernels, bound, scratch: wantsScratch(IDS[name], cdValues) };
+  const { scratch, lanes } = kernelNeeds(descriptionOf(name), cdValues);
+  return { id: IDS[name], name, cdValues, kernels, bound, scratch, lanes };
 }
 
 interface Given {
@@ -302,7 +306,7 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
           const name = (Object.keys(FILTERS_HERE) as Here[]).find((one) => FILTERS_HERE[one] === id) as Here;
           const text = name in IDS ? readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8') : undefined;
           const kernels = async () => ({ kind: 'cuda', mode: 'full', reason: 'serial', encode: false, text });
-          return { id, canonicalName: name, kernels };
+          return { id, canonicalName: name, kernels, description: descriptionOf(name) };
         },
         pipeline: async (stages: readonly PipelineStage[]) =>
           createPipeline(

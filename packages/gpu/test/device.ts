@@ -133,7 +133,15 @@ export async function main(implementation: GPU, input: { files: DeviceFile[] }):
   wrong.memory = await failure(() => gpu.allocate(2 ** 40));
   wrong.kernels = await failure(() =>
     gpu.prepare([
-      { id: 1, name: 'x', cdValues: [], kernels: 'fn h5z_x_decode() { oops }', scratch: false, bound: (n) => n },
+      {
+        id: 1,
+        name: 'x',
+        cdValues: [],
+        kernels: 'fn h5z_x_decode() { oops }',
+        scratch: { decode: false, encode: false },
+        lanes: 1,
+        bound: (n) => n,
+      },
     ]),
   );
   wrong.start = await failure(() => decoder.decode([], { into: dst, start: 2 }));

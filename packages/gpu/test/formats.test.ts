@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Codec, isH5zError, loadWasm } from '../../core/dist/index.js';
+import { type Codec, type FilterDescription, isH5zError, loadWasm } from '../../core/dist/index.js';
 import { damagedCopies, numbers } from '../../farm/src/damage.ts';
-import { type Block, blockIndex, refusal, wantsScratch } from '../dist/index.js';
+import { type Block, blockIndex, kernelNeeds } from '../dist/index.js';
 
 interface Case {
   readonly name: string;
@@ -139,9 +139,20 @@ test('a claim of the whole address space makes no room', () => {
   expect(() => blockIndex(chunk, { id: LZ4, cdValues: [] })).toThrow(/40 bytes claim to be 18446744073709551615/);
 });
 
-test('what the kernels want and refuse', () => {
-  expect(refusal(BITSHUFFLE, [0, 4, 4, 0, 3])).toMatch(/Zstandard/);
-  expect(refusal(BITSHUFFLE, [0, 4, 4, 0, 2])).toBeUndefined();
-  expect([2, 64, 65].map((elem) => wantsScratch(BITSHUFFLE, [0, 4, elem, 0, 2]))).toEqual([false, false, true]);
-  expect([4096, 4104].map((block) => wantsScratch(BITSHUFFLE, [0, 4, 2, block, 2]))).toEqual([false, true]);
+test('what the kernels want and refuse, by filter.json', () => {
+  const of = (name: string, cdValues: readonly number[]) => {
+    const file = new URL(`../../../filters/${name}/filter.json`, import.meta.url);
+    return kernelNeeds(JSON.parse(readFileSync(file, 'utf8')) as FilterDescription, cdValues);
+  };
+  const bitshuffle = (elem: number, block = 0, codec = 2) => of('bitshuffle', [0, 4, elem, block, codec]);
+  expect(bitshuffle(4, 0, 3).refusal).toMatch(/Zstandard/);
+  expect(bitshuffle(4).refusal).toBeUndefined();
+  expect([2, 64, 65].map((elem) => bitshuffle(elem).scratch.decode)).toEqual([false, false, true]);
+  expect([4096, 4104].map((block) => bitshuffle(2, block).scratch.decode)).toEqual([false, true]);
+  expect(bitshuffle(2, 4104, 0).scratch.decode).toBe(false);
+  expect([0, 2, 3].map((codec) => bitshuffle(4, 0, codec).adds)).toEqual([0, undefined, undefined]);
+  // Old plugins left the codec out: none.
+  expect(of('bitshuffle', [0, 2, 4]).adds).toBe(0);
+  expect([of('shuffle', [4]).adds, of('fletcher32', []).adds, of('lz4', [0]).adds]).toEqual([0, 4, undefined]);
+  expect(['lz4', 'bitshuffle', 'shuffle', 'zfp'].map((name) => of(name, []).lanes)).toEqual([32, 32, 128, 128]);
 });

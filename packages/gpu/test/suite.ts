@@ -16,7 +16,7 @@ export interface SuiteStage {
   readonly id: number;
   readonly name: string;
   readonly cdValues: readonly number[];
-  readonly scratch: boolean;
+  readonly scratch: GpuStage['scratch'];
 }
 
 export interface SuiteLaunch {
@@ -103,7 +103,12 @@ export async function runSuite(implementation: GPU, job: SuiteJob): Promise<Suit
     guard.send(dst, 0, dstEnd);
 
     const stages = launch.stages.map(
-      (stage): GpuStage => ({ ...stage, kernels: job.kernels[stage.name] ?? '', bound: (size) => 2 * size + 64 }),
+      (stage): GpuStage => ({
+        ...stage,
+        lanes: 1,
+        kernels: job.kernels[stage.name] ?? '',
+        bound: (size) => 2 * size + 64,
+      }),
     );
     const pipeline = await gpu.prepare(stages);
     const { status, sizes } = await pipeline[launch.direction]({ src, dst, chunks }).answers();

@@ -7,10 +7,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Codec, createPipeline, FILTER_ERRORS, isH5zError, loadWasm } from '../../core/dist/index.js';
+import {
+  type Codec,
+  createPipeline,
+  FILTER_ERRORS,
+  type FilterDescription,
+  isH5zError,
+  loadWasm,
+} from '../../core/dist/index.js';
 import { damagedCopies, numbers } from '../../farm/src/damage.ts';
 import { wholeWgsl } from '../../farm/src/wgsl.ts';
-import { wantsScratch } from '../dist/index.js';
+import { kernelNeeds } from '../dist/index.js';
 import { ABSENT, runOn } from './hosts.ts';
 import type { SuiteAnswer, SuiteChunk, SuiteJob, SuiteLaunch, SuiteResult, SuiteStage } from './suite.ts';
 
@@ -24,6 +31,7 @@ interface Case {
 interface Filter {
   readonly name: string;
   readonly id: number;
+  readonly description: FilterDescription;
   readonly partial: boolean;
   readonly cases: readonly Case[];
   readonly bad: readonly (Case & { readonly error: keyof typeof FILTER_ERRORS })[];
@@ -37,11 +45,12 @@ const names = readdirSync(FILTERS).filter((name) => existsSync(join(FILTERS, nam
 
 async function load(name: string): Promise<Filter> {
   const folder = join(FILTERS, name);
-  const { id, variants } = json<{ id: number; variants: { webgpu: { mode: string } } }>(join(folder, 'filter.json'));
+  const description = json<FilterDescription>(join(folder, 'filter.json'));
+  const { id, variants } = description;
   const golden = json<Pick<Filter, 'cases' | 'bad'>>(join(folder, 'golden/index.json'));
   const codec = await loadWasm(readFileSync(join(folder, 'wasm', `${name}.wasm`)), { id });
   const kernels = wholeWgsl(join(folder, 'src/gpu.wgsl'));
-  return { name, id, partial: variants.webgpu.mode === 'partial', ...golden, kernels, codec };
+  return { name, id, description, partial: variants.webgpu?.mode === 'partial', ...golden, kernels, codec };
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -70,11 +79,11 @@ interface Trial {
   readonly expected: readonly (SuiteAnswer | undefined)[];
 }
 
-const stageOf = ({ id, name }: Filter, cdValues: readonly number[]): SuiteStage => ({
+const stageOf = ({ id, name, description }: Filter, cdValues: readonly number[]): SuiteStage => ({
   id,
   name,
   cdValues,
-  scratch: wantsScratch(id, cdValues),
+  scratch: kernelNeeds(description, cdValues).scratch,
 });
 const chunkOf = (bytes: Uint8Array, room: number, more: Partial<SuiteChunk> = {}): SuiteChunk => ({
   data: Buffer.from(bytes).toString('base64'),

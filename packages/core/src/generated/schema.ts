@@ -85,6 +85,10 @@ export type Place = {
  * How the value lies in its words: float64-le takes two words, low first; float64-be two words, high first; bits takes `width` bits from bit `shift` up. In such bits too: fixed, a number from 0 up with `fraction` bits behind the point, to the nearest; log2, a positive number's binary logarithm with `fraction` bits behind the point, its sign in the highest bit, rounded down.
  */
 export type Encoding = 'uint32' | 'int32' | 'bool' | 'float64-le' | 'float64-be' | 'bits' | 'fixed' | 'log2';
+/**
+ * Whether the kernels ask for scratch as large as what they write: always, never, or by one of these rules. Default false.
+ */
+export type GpuScratch = boolean | GpuRule[];
 
 /**
  * filter.json: the single source of truth about one HDF5 filter. Typed options, validation, cd_values, docs and the manifest are made from it.
@@ -139,6 +143,7 @@ export interface FilterDescription {
    * True when the stored cd_values pack the parameters, so that only the filter's own `restore` (filter.h) turns them back into the client values that the parameters' places describe. Default false.
    */
   restore?: boolean;
+  gpu?: GpuLaunch;
   /**
    * Stored cd_values that HDF5's set_local adds: facts about the dataset, not choices.
    */
@@ -196,6 +201,54 @@ export interface InlineUpstream {
    * SPDX expression.
    */
   licence: string;
+}
+/**
+ * What whoever launches the kernels has to know.
+ */
+export interface GpuLaunch {
+  /**
+   * Lanes of a group on CUDA: 32, a warp, where lanes wait for each other at every token. Default 128.
+   */
+  lanes?: number;
+  scratch?: {
+    decode?: GpuScratch;
+    encode?: GpuScratch;
+  };
+  /**
+   * cd_values of which no kernel takes any chunk: those go to the CPU unseen.
+   *
+   * @minItems 1
+   */
+  refuses?: GpuRule[];
+  /**
+   * Encoding makes any bytes longer by `adds`, where the rule holds: then the CPU may undo the stages behind and the GPU this one.
+   */
+  size?: {
+    adds: number;
+    rule?: GpuRule;
+  };
+}
+/**
+ * Stored cd_values of some kind. What a rule does not speak of may be anything; a word that is missing counts as 0.
+ */
+export interface GpuRule {
+  /**
+   * Parameters and derived words that have this value, or one of these.
+   */
+  when?: {
+    [k: string]: Scalar | Scalar[];
+  };
+  /**
+   * Parameters and derived words whose product is more than `above`.
+   *
+   * @minItems 1
+   */
+  product?: Identifier[];
+  above?: number;
+  /**
+   * Why, for people.
+   */
+  reason?: string;
 }
 /**
  * A stored word that describes the dataset.
