@@ -219,6 +219,8 @@ function statusInWords(report: StatusReport): string {
     const note = said?.ok === true ? ', supported' : said === undefined ? '' : ', not supported';
     if (environment) rows.push([name, `${there ?? 'not installed'}${there === undefined ? '' : note}`]);
   }
+  const numpy = python?.numpy as { version?: unknown; note?: unknown } | undefined;
+  if (numpy?.version) rows.push(['numpy', [numpy.version, numpy.note].filter(Boolean).join(': ')]);
   rows.push(['h5z-hsds', installed ? `${version} for ${platform}` : 'not installed']);
   if (python) {
     const on = python.enabled === true;

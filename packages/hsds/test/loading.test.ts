@@ -27,6 +27,7 @@ const WORDS: Readonly<Record<string, readonly [RegExp, number]>> = {
   sz3: [/^mode = "absolute", absolute = 0\.03\b/, 0.03],
   sperr: [/^mode = "tolerance", tolerance = 0\.0(5|4999)/, 0.05],
   three: [/^$/, 0],
+  line: [/^$/, 0],
 };
 /** float32 holds numbers of this size to about so much. */
 const ROUNDING = 1e-5;

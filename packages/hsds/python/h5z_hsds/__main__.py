@@ -29,6 +29,14 @@ def _peer(distribution):
             "problem": problem}
 
 
+def _numpy():
+    """numpy's version, and what HSDS makes of it: server.py's change_chunk_util mends that where it is on."""
+    found = _version("numpy")
+    young = found is not None and tuple(int(part) for part in found.split(".")[:2]) >= (2, 4)
+    note = "HSDS reads linked datasets of one dimension with it only where H5Z_HSDS=1 is set" if young else None
+    return {"version": found, "note": note}
+
+
 def _table():
     try:
         return FilterTable(), None
@@ -50,7 +58,7 @@ def status():
                         "ok": wrong is None, "problem": wrong})
     return {"version": table.version if table else None, "platform": this_platform(), "folder": FOLDER,
             "enabled": os.environ.get("H5Z_HSDS") == "1", "problem": problem, "hsds": _peer("hsds"),
-            "h5pyd": _peer("h5pyd"), "numcodecs": _version("numcodecs"), "filters": filters}
+            "h5pyd": _peer("h5pyd"), "numpy": _numpy(), "numcodecs": _version("numcodecs"), "filters": filters}
 
 
 def self_test():
@@ -71,6 +79,8 @@ def _print_status(report):
     for name in ("hsds", "h5pyd"):
         peer = report[name]
         print(f"{name} {peer['version'] or '-'} ({'supported' if peer['ok'] else peer['problem']})")
+    note = f" ({report['numpy']['note']})" if report["numpy"]["note"] else ""
+    print(f"numpy {report['numpy']['version']}{note}")
     print(f"numcodecs {report['numcodecs'] or '-'}")
 
 

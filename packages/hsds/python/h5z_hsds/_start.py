@@ -12,6 +12,8 @@ import sys
 HOOKS = {
     "hsds.util.dsetUtil": ("hsds", "h5z_hsds.server", "change_dset_util"),
     "hsds.util.storUtil": ("hsds", "h5z_hsds.server", "change_stor_util"),
+    "hsds.util.fileClient": ("hsds", "h5z_hsds.server", "change_file_client"),
+    "hsds.util.chunkUtil": ("hsds", "h5z_hsds.server", "change_chunk_util"),
     "hsds.util.httpUtil": ("hsds", "h5z_hsds.server", "change_http_util"),
     "hsds.chunk_crawl": ("hsds", "h5z_hsds.server", "change_chunk_crawl"),
     "hsds.chunk_sn": ("hsds", "h5z_hsds.server", "change_chunk_sn"),

@@ -6,14 +6,22 @@
     httpUtil     the reason of a data node's failure is kept on its way through the service node
     chunk_crawl  ... and such a failure is not tried again seven times
     chunk_sn     ... and becomes the answer: an error with a message, where there was a 200 without a body
+    fileClient   a file of POSIX storage is replaced when it is whole, so that a node killed over it leaves the old one
+    chunkUtil    one-dimensional linked datasets are read with numpy 2.4 too
 
 Chunks that HSDS wrote itself with the filters it knows (Blosc1 containers) stay its own business, read and written.
 """
 
 import asyncio
+import contextlib
 import contextvars
+import errno
 import functools
 import os
+import shutil
+import time
+import types
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy
@@ -295,6 +303,74 @@ def change_stor_util(m):
     m.getCompressors, m.getSupportedFilters = getCompressors, getSupportedFilters
     m._uncompress, m._compress = _uncompress, _compress
     m.getStorBytes, m.getHyperChunks, m.putStorBytes = getStorBytes, getHyperChunks, putStorBytes
+
+
+# ------------------------------------------------------------------------------------------------- hsds.util.fileClient
+
+#: Where the files of a bucket are written before they take their places: on the same disk, and where HSDS never lists.
+TEMPORARY = os.path.join("db", ".h5z_hsds")
+_LEFT_OVER = 600  # seconds after which a temporary is of a node that was killed
+
+
+def change_file_client(m):
+    """aiofiles.open as hsds.util.fileClient calls it: for writing, a new file that replaces the old one when it is closed."""
+    if not _ready():
+        return
+    stock_open = m.aiofiles.open
+    swept = {}
+
+    def temporary_for(path):
+        """A new path for what is to become `path`, in the same bucket. Now and then removes what nodes left there."""
+        root = os.path.normpath(m.config.get("root_dir"))
+        folder = os.path.join(root, os.path.relpath(path, root).split(os.sep)[0], TEMPORARY)
+        os.makedirs(folder, exist_ok=True)
+        now = time.time()
+        if now - swept.get(folder, 0) > _LEFT_OVER:
+            swept[folder] = now
+            for entry in os.scandir(folder):
+                with contextlib.suppress(FileNotFoundError):  # another node was quicker
+                    if now - entry.stat().st_mtime > _LEFT_OVER:
+                        os.remove(entry.path)
+        return os.path.join(folder, uuid.uuid4().hex)
+
+    @contextlib.asynccontextmanager
+    async def replacing(path, **options):
+        temporary = temporary_for(path)
+        try:
+            async with stock_open(temporary, **options) as file:
+                yield file
+            try:
+                os.replace(temporary, path)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                shutil.copyfile(temporary, path)  # a folder of the bucket on another disk is written as HSDS does
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(temporary)
+
+    def opened(path, mode="r", **options):
+        return replacing(path, mode=mode, **options) if mode == "wb" else stock_open(path, mode=mode, **options)
+
+    m.aiofiles = types.SimpleNamespace(open=opened)
+
+
+# -------------------------------------------------------------------------------------------------- hsds.util.chunkUtil
+
+
+def change_chunk_util(m):
+    """getChunkId of hsds.util.chunkUtil: it makes an int of an array of one element, which numpy 2.4 no longer does."""
+    if not _ready():
+        return
+    stock = m.getChunkId
+
+    @functools.wraps(stock)
+    def getChunkId(dset_id, point, layout):
+        if len(layout) == 1 and isinstance(point, numpy.ndarray) and point.size == 1:
+            point = point.item()
+        return stock(dset_id, point, layout)
+
+    m.getChunkId = getChunkId
 
 
 # --------------------------------------------------------------------------------------------------------- hsds.dset_sn

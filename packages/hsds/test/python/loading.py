@@ -1,6 +1,7 @@
 """Files for loading.test.ts, and what h5py and h5pyd see in them, by libraries of h5z_hsds: one command as argv[1].
 
-make FILE        datasets of lossy filters with parameters that nobody would guess, and of a pipeline of three
+make FILE        datasets of lossy filters with parameters that nobody would guess, of a pipeline of three, and one of one
+                 dimension with more chunks than hsload names one by one
 describe FILE    { dataset: { filters: [[id, parameters in words]], sha256, values } } of a file; of a domain: hdf5://PATH
 """
 
@@ -17,29 +18,31 @@ import numpy
 for entry in h5z_hsds.filter_table().entries:
     h5py.h5pl.prepend(os.path.dirname(entry.path).encode())
 
-CHUNK = (32, 48)
-SHAPE = (64, 96)
+SHAPE, CHUNK = (64, 96), (32, 48)
+LINE, PIECE = (64 * 96,), (256,)
 MADE = {
     "zfp": ("<f4", [("zfp", 'mode = "accuracy", tolerance = 0.0625')]),
     "sz3": ("<f4", [("sz3", 'mode = "absolute", absolute = 0.03')]),
     "sperr": ("<f8", [("sperr", 'mode = "tolerance", tolerance = 0.05')]),
     "three": ("<i4", [("shuffle", ""), ("bzip2", "blockSize = 3"), ("fletcher32", "")]),
+    "line": ("<i4", [("shuffle", ""), ("zstd", "level = 3")]),
 }
 
 
-def values(dtype):
+def values(name):
     """Smooth numbers between 10 and 110."""
-    return (numpy.sin(numpy.arange(SHAPE[0] * SHAPE[1]) / 50.0) * 50 + 60).astype(dtype).reshape(SHAPE)
+    smooth = numpy.sin(numpy.arange(LINE[0]) / 50.0) * 50 + 60
+    return smooth.astype(MADE[name][0]).reshape(LINE if name == "line" else SHAPE)
 
 
 def make(path):
     with h5py.File(path, "w") as file:
-        for name, (dtype, stages) in MADE.items():
+        for name, (_dtype, stages) in MADE.items():
             properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             for filter_name, words in stages:
                 entry = h5z_hsds.filter_table().entry(filter_name)
                 properties.set_filter(entry.id, 0, tuple(entry.library().parse(words)))
-            file.create_dataset(name, data=values(dtype), chunks=CHUNK, dcpl=properties)
+            file.create_dataset(name, data=values(name), chunks=PIECE if name == "line" else CHUNK, dcpl=properties)
 
 
 def words_of(number, stored):
@@ -60,7 +63,7 @@ def describe(path):
     with opened as file:
         for name in file:
             data = file[name][...]
-            wrong = float(numpy.abs(data.astype("f8") - values(MADE[name][0]).astype("f8")).max())
+            wrong = float(numpy.abs(data.astype("f8") - values(name).astype("f8")).max())
             answer[name] = {"filters": stages_of(file[name]), "wrong": wrong,
                             "sha256": hashlib.sha256(numpy.ascontiguousarray(data).tobytes()).hexdigest()}
     return answer
