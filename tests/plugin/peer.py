@@ -8,6 +8,7 @@ A process decodes either with h5z's libraries (HDF5_PLUGIN_PATH, no hdf5plugin i
 
 import base64
 import ctypes
+import glob
 import hashlib
 import json
 import os
@@ -144,6 +145,11 @@ def read(job):
             except Exception as error:
                 answer[name] = {"error": message(error)}
     return answer
+
+
+def read_each(job):
+    """The same of several files, by name."""
+    return {name: read({**job, "file": file}) for name, file in job["files"].items()}
 
 
 class Class2(ctypes.Structure):
@@ -318,81 +324,136 @@ def callback(job):
     return answer
 
 
-H5T_NAMES = {  # the types of `two`, as libhdf5 exports them
-    "u1": "H5T_STD_U8LE_g",
-    "<u2": "H5T_STD_U16LE_g",
-    "<i4": "H5T_STD_I32LE_g",
-    "<f4": "H5T_IEEE_F32LE_g",
-    "<f8": "H5T_IEEE_F64LE_g",
+NUMBERS = {  # types of elements, as libhdf5 exports them
+    **{f"{sign}1": f"H5T_STD_{sign.upper()}8LE_g" for sign in "iu"},
+    **{
+        f"{order}{kind}{size}": f"H5T_{'IEEE' if kind == 'f' else 'STD'}_{kind.upper()}{8 * size}{end}_g"
+        for order, end in (("<", "LE"), (">", "BE"))
+        for kind, sizes in (("i", (2, 4, 8)), ("u", (2, 4, 8)), ("f", (4, 8)))
+        for size in sizes
+    },
 }
+
+H5S_UNLIMITED = 2**64 - 1
+hid = ctypes.c_int64
 
 
 class Raw:
-    """A libhdf5 called by ctypes, as a host does that has its own: the job's dataset written to a file and read back."""
+    """A libhdf5 called by ctypes, as a host does that has its own: datasets written to a file and read back."""
 
-    def __init__(self, h5, job):
-        self.h5, self.job, self.case = h5, job, job["case"]
-        self.values = data_of(self.case)
-        for function in ("H5Fcreate", "H5Fopen", "H5Screate_simple", "H5Pcreate", "H5Dcreate2", "H5Dopen2"):
-            getattr(h5, function).restype = ctypes.c_int64
-        h5.H5open()
+    def __init__(self, library, job):
+        # A wheel's own copies of what libhdf5 needs: found by name once loaded.
+        for needed in sorted(glob.glob(os.path.join(os.path.dirname(library), "lib[as]*-*.so.*"))):
+            ctypes.CDLL(needed)
+        self.h5, self.id = ctypes.CDLL(library), job["id"]
+        for name in ("H5Fcreate", "H5Fopen", "H5Screate_simple", "H5Pcreate", "H5Dcreate2", "H5Dopen2"):
+            getattr(self.h5, name).restype = hid
+        self.h5.H5open()
+        self.h5.H5Eset_auto2(hid(0), None, None)
+
+    def version(self):
+        numbers = [ctypes.c_uint() for _ in range(3)]
+        self.h5.H5get_libversion(*map(ctypes.byref, numbers))
+        return ".".join(str(number.value) for number in numbers)
 
     def variable(self, name):
-        return ctypes.c_int64.in_dll(self.h5, name)
+        return hid.in_dll(self.h5, name)
 
-    def write(self, path):
-        hid, h5, case, client = ctypes.c_int64, self.h5, self.case, self.job["client"]
-        rank, chunk = len(case["shape"]), case["chunk"]
-        words = (ctypes.c_uint * max(len(client), 1))(*client)
-        file = hid(h5.H5Fcreate(path.encode(), 2, hid(0), hid(0)))
-        space = hid(h5.H5Screate_simple(rank, (ctypes.c_uint64 * rank)(*case["shape"]), None))
-        dcpl = hid(h5.H5Pcreate(self.variable("H5P_CLS_DATASET_CREATE_ID_g")))
-        h5.H5Pset_chunk(dcpl, rank, (ctypes.c_uint64 * rank)(*chunk))
-        assert h5.H5Pset_filter(dcpl, self.job["id"], 0, ctypes.c_size_t(len(client)), words) >= 0
-        number = self.variable(H5T_NAMES[case["dtype"]])
-        dataset = hid(h5.H5Dcreate2(file, b"x", number, space, hid(0), dcpl, hid(0)))
-        assert dataset.value >= 0, "H5Dcreate2 failed"
-        data = self.values.ctypes.data_as(ctypes.c_void_p)
-        assert h5.H5Dwrite(dataset, number, hid(0), hid(0), hid(0), data) >= 0, "H5Dwrite failed"
-        h5.H5Dclose(dataset)
-        h5.H5Fclose(file)
+    def call(self, name, *args):
+        """A function that gives an identifier or a status; one below 0 is an error."""
+        result = getattr(self.h5, name)(*args)
+        if result < 0:
+            raise OSError(f"{name} failed")
+        return hid(result)
 
-    def read(self, path):
+    def property_list(self, case):
+        words = (ctypes.c_uint * max(len(case["client"]), 1))(*case["client"])
+        dcpl = self.call("H5Pcreate", self.variable("H5P_CLS_DATASET_CREATE_ID_g"))
+        rank = len(case["chunk"])
+        self.call("H5Pset_chunk", dcpl, rank, (ctypes.c_uint64 * rank)(*case["chunk"]))
+        for name in case.get("before", []):
+            self.call(f"H5Pset_{name}", dcpl)
+        self.call("H5Pset_filter", dcpl, self.id, case["flags"], ctypes.c_size_t(len(case["client"])), words)
+        for name in case.get("after", []):
+            self.call(f"H5Pset_{name}", dcpl)
+        return dcpl
+
+    def write_case(self, file, case, name):
+        values, shape, chunk = data_of(case), case["shape"], case["chunk"]
+        rank = len(shape)
+        limits = [H5S_UNLIMITED] * rank if any(c > n for c, n in zip(chunk, shape)) else shape
+        space = self.call("H5Screate_simple", rank, *((ctypes.c_uint64 * rank)(*dims) for dims in (shape, limits)))
+        # As in write_case above: what a filter refuses fails where it is written.
+        dapl = self.call("H5Pcreate", self.variable("H5P_CLS_DATASET_ACCESS_ID_g"))
+        self.call("H5Pset_chunk_cache", dapl, ctypes.c_size_t(1), ctypes.c_size_t(0), ctypes.c_double(1))
+        number, dcpl = self.variable(NUMBERS[case["dtype"]]), self.property_list(case)
+        dataset = self.call("H5Dcreate2", file, name.encode(), number, space, hid(0), dcpl, dapl)
+        try:
+            data = values.ctypes.data_as(ctypes.c_void_p)
+            self.call("H5Dwrite", dataset, number, hid(0), hid(0), hid(0), data)
+        finally:
+            for close, identifier in (("H5Dclose", dataset), ("H5Pclose", dcpl), ("H5Pclose", dapl)):
+                self.call(close, identifier)
+            self.call("H5Sclose", space)
+
+    def read_case(self, file, case, name):
         import numpy as np
 
-        hid, h5 = ctypes.c_int64, self.h5
-        file = hid(h5.H5Fopen(path.encode(), 0, hid(0)))
-        dataset = hid(h5.H5Dopen2(file, b"x", hid(0)))
-        back = np.zeros_like(self.values)
-        number = self.variable(H5T_NAMES[self.case["dtype"]])
-        data = back.ctypes.data_as(ctypes.c_void_p)
-        assert h5.H5Dread(dataset, number, hid(0), hid(0), hid(0), data) >= 0, "H5Dread failed"
-        h5.H5Dclose(dataset)
-        h5.H5Fclose(file)
+        dataset = self.call("H5Dopen2", file, name.encode(), hid(0))
+        back = np.zeros_like(data_of(case))
+        number = self.variable(NUMBERS[case["dtype"]])
+        try:
+            data = back.ctypes.data_as(ctypes.c_void_p)
+            self.call("H5Dread", dataset, number, hid(0), hid(0), hid(0), data)
+        finally:
+            self.call("H5Dclose", dataset)
         return back
 
+    def each(self, opening, path, cases, work):
+        """What `work` says of every case, in a file opened by `opening`."""
+        file = self.call(opening, path.encode(), *([2, hid(0)] if opening == "H5Fcreate" else [0]), hid(0))
+        answer = {}
+        for case in cases:
+            try:
+                answer[case["name"]] = work(file, case)
+            except OSError as error:
+                answer[case["name"]] = {"error": message(error)}
+        self.call("H5Fclose", file)
+        return answer
 
-def wheel(job, path):
-    """The same by h5py."""
-    import h5py
+    def write(self, path, cases):
+        return self.each("H5Fcreate", path, cases, lambda file, case: self.write_case(file, case, case["name"]) or {})
 
-    case, opts = job["case"], tuple(job["client"])
-    with h5py.File(path, "w") as file:
-        chunks = tuple(case["chunk"])
-        file.create_dataset("x", data=data_of(case), chunks=chunks, compression=job["id"], compression_opts=opts)
+    def read(self, path, cases):
+        one = lambda file, case: {"sha256": digest(self.read_case(file, case, case["name"]))}  # noqa: E731
+        return self.each("H5Fopen", path, cases, one)
+
+    def write_one(self, path, case):
+        """A file of one dataset, `x`."""
+        file = self.call("H5Fcreate", path.encode(), 2, hid(0), hid(0))
+        self.write_case(file, case, "x")
+        self.call("H5Fclose", file)
 
 
-def two(job):
-    """Writes through h5py's libhdf5 and, by ctypes, through the system's: two libraries, one image of the plugin. First by
-    turns, then both at once."""
+def together(job):
+    """Writes through h5py's libhdf5 and, by ctypes, through others: several libraries, one image of the plugin. First by
+    turns, then all at once."""
     import threading
 
     import h5py
 
-    values = data_of(job["case"])
-    system = Raw(ctypes.CDLL(job["libhdf5"]), job)
-    work = {"h5py": lambda path: wheel(job, path), "system": system.write}
-    turns = [(f"{i} {who}", who) for i, who in enumerate(["h5py", "system", "h5py", "system"])]
+    case = job["case"]
+
+    def wheel(path):
+        with h5py.File(path, "w") as file:
+            chunks, words = tuple(case["chunk"]), tuple(case["client"])
+            file.create_dataset("x", data=data_of(case), chunks=chunks, compression=job["id"], compression_opts=words)
+
+    work = {h5py.version.hdf5_version: wheel}
+    for library in job["libhdf5s"]:
+        raw = Raw(library, job)
+        work[raw.version()] = lambda path, raw=raw: raw.write_one(path, case)
+    turns = [(f"{i} {who}", who) for i, who in enumerate([*work, *work])]
     for i, (_, who) in enumerate(turns):
         work[who](f"{job['file']}.{i}")
     failures = []
@@ -410,9 +471,10 @@ def two(job):
     for thread in threads:
         thread.join()
     assert not failures, failures
+    values = data_of(case)
     answer = {}
     files = [(label, f"{job['file']}.{i}") for i, (label, _) in enumerate(turns)]
-    files += [(f"{who} beside the other", f"{job['file']}.{who}") for who in work]
+    files += [(f"{who} beside the others", f"{job['file']}.{who}") for who in work]
     for label, path in files:
         with h5py.File(path) as file:
             stored = file["x"].id.get_create_plist().get_filter(0)
@@ -422,16 +484,17 @@ def two(job):
 
 
 def private(job):
-    """A host that loads libhdf5 for itself alone: its symbols are nobody else's to find. No h5py in this process."""
-    path = f"{job['file']}.private"
-    h5 = ctypes.CDLL(job["libhdf5"], mode=ctypes.RTLD_LOCAL)
-    host = Raw(h5, job)
-    host.write(path)
-    back = host.read(path)
-    numbers = [ctypes.c_uint() for _ in range(3)]
-    h5.H5get_libversion(*map(ctypes.byref, numbers))
-    version = ".".join(str(number.value) for number in numbers)
-    return {"same": bool((back == host.values).all()), "sha256": digest(back), "hdf5": version}
+    """A host that loads libhdf5 for itself alone: its symbols are nobody else's to find. No h5py in this process, whose file
+    `theirs` it reads."""
+    cases = [case for case in job["cases"] if case["dtype"] in NUMBERS]
+    host = Raw(job["libhdf5"], job)
+    wrote = host.write(job["file"], cases)
+    return {
+        "hdf5": host.version(),
+        "wrote": wrote,
+        "own": host.read(job["file"], [case for case in cases if "error" not in wrote[case["name"]]]),
+        "theirs": host.read(job["theirs"], cases),
+    }
 
 
 def mapped(words):

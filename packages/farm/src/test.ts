@@ -13,7 +13,16 @@ import { lint } from './lint.ts';
 import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
-import { ensureApt, ensureBun, ensureClang, ensureH5web, ensureHsds, ensureNodes, ensurePythonPeers } from './tools.ts';
+import {
+  ensureApt,
+  ensureBun,
+  ensureClang,
+  ensureH5web,
+  ensureHdf5s,
+  ensureHsds,
+  ensureNodes,
+  ensurePythonPeers,
+} from './tools.ts';
 import { builtPlatforms, verifyPlatform } from './verify.ts';
 
 export interface TestOptions {
@@ -39,6 +48,7 @@ async function testEnvironment(nightly: boolean): Promise<Record<string, string>
   const wanted: (readonly [string, () => Promise<string | undefined>])[] = [
     ['H5Z_PYTHON', ensurePythonPeers],
     ['H5Z_HSDS_PYTHON', ensureHsds],
+    ['H5Z_HDF5S', () => ensureHdf5s().then((libraries) => Object.values(libraries).join(delimiter))],
     ['H5Z_H5DUMP', () => ensureApt(['hdf5-tools']).then(() => which('h5dump'))],
     ['H5Z_NCCOPY', () => ensureApt(['netcdf-bin']).then(() => which('nccopy'))],
     ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],

@@ -2,8 +2,8 @@
 // Every ensure...() is quick when the tool is there, safe when two farms call it at once, and resumable.
 
 import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { exists, installOnce, run, which, withLock } from './exec.ts';
 import { FarmError, say, step } from './log.ts';
 import { CACHE, offline, ROOT, TOOLCHAINS } from './paths.ts';
@@ -243,8 +243,11 @@ export async function ensurePip(): Promise<string> {
 
 const PIP_QUIET = ['--quiet', '--disable-pip-version-check', '--no-input', '--root-user-action=ignore'];
 
-/** Unpacks the wheels of a requirements file (all hashes given) into `folder`, nothing else of the machine touched. */
-export async function pipInto(folder: string, requirements: string, platform?: string): Promise<void> {
+/**
+ * Unpacks the wheels of a requirements file (all hashes given) into `folder`, nothing else of the machine touched. `wheels`:
+ * pip's options that choose wheels for another platform or Python.
+ */
+export async function pipInto(folder: string, requirements: string, wheels: readonly string[] = []): Promise<void> {
   const python = await ensurePip();
   await run(
     python,
@@ -258,7 +261,7 @@ export async function pipInto(folder: string, requirements: string, platform?: s
       '--only-binary',
       ':all:',
       '--require-hashes',
-      ...(platform === undefined ? [] : ['--platform', platform]),
+      ...wheels,
       '--target',
       folder,
       '-r',
@@ -286,6 +289,37 @@ export function ensurePythonPeers(): Promise<string> {
 /** Python of a virtual environment with HSDS, h5pyd and numcodecs as pinned in tests/support/hsds-requirements.txt. */
 export function ensureHsds(): Promise<string> {
   return ensureEnvironment('tests/support/hsds-requirements.txt', 'HSDS, h5pyd and numcodecs', ['--no-deps']);
+}
+
+/** libhdf5s of older series, as toolchains/hdf5 pins them: the libraries by series. None where PyPI has no such wheels. */
+export async function ensureHdf5s(): Promise<Record<string, string>> {
+  const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as string];
+  if (process.platform !== 'linux' || machine === undefined)
+    throw new FarmError('there are wheels with HDF5 1.12 and 1.14 for Linux on x64 and arm64 only');
+  const pins = join(ROOT, 'toolchains/hdf5');
+  const libraries: Record<string, string> = {};
+  for (const file of (await readdir(pins)).filter((name) => name.endsWith('.txt')).sort()) {
+    const requirements = join(pins, file);
+    const series = basename(file, '.txt');
+    const folder = join(TOOLCHAINS, `hdf5-${series}-${digestOf(await readFile(requirements, 'utf8'))}`);
+    if (!(await exists(folder))) {
+      needsNetwork(`HDF5 ${series}`);
+      // Only the library is used, by whatever Python there is, so that of the wheel does not matter.
+      const wheels = ['--platform', `manylinux2014_${machine}`, '--python-version', '3.11'];
+      await step(`getting HDF5 ${series}`, () =>
+        installOnce(folder, async (temporary) => {
+          const whole = join(temporary, 'wheel');
+          await pipInto(whole, requirements, wheels);
+          await rename(join(whole, 'h5py.libs'), join(temporary, 'lib'));
+          await rm(whole, { recursive: true });
+        }),
+      );
+    }
+    const library = (await readdir(join(folder, 'lib'))).find((name) => /^libhdf5-/.test(name));
+    if (library === undefined) throw new FarmError(`${folder} has no libhdf5. Delete it and run again.`);
+    libraries[series] = join(folder, 'lib', library);
+  }
+  return libraries;
 }
 
 /** Where the environment of a requirements file lies, whether or not it has been made. */

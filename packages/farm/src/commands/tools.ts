@@ -9,6 +9,7 @@ import {
   ensureCmake,
   ensureEmscripten,
   ensureH5web,
+  ensureHdf5s,
   ensureHsds,
   ensureNodes,
   ensurePythonPeers,
@@ -28,6 +29,8 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
   cmake: async () => ({ ...(await ensureCmake()) }),
   python: async () => ({ 'python with h5py': await ensurePythonPeers() }),
   hsds: async () => ({ 'python with HSDS': await ensureHsds() }),
+  hdf5: async () =>
+    Object.fromEntries(Object.entries(await ensureHdf5s()).map(([series, path]) => [`libhdf5 ${series}`, path])),
   h5web: async () => ({ 'folder of h5web': await ensureH5web() }),
   node: async () =>
     Object.fromEntries(Object.entries(await ensureNodes()).map(([version, path]) => [`node ${version}`, path])),
@@ -37,7 +40,7 @@ const KNOWN: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
 export const command: Command = {
   name: 'tools',
   summary:
-    'Get tools (zig, emscripten, cmake, cargo, python, hsds, h5web, node, clang) into the cache and print their paths',
+    'Get tools (zig, emscripten, cmake, cargo, python, hsds, hdf5, h5web, node, clang) into the cache and print their paths',
   positionals: '[names...]',
   options: { json: { type: 'boolean', doc: 'print {tool: path} as JSON' } },
   help: 'Without names: zig, emscripten and cmake, which is what a build needs.',
