@@ -1,10 +1,10 @@
-/* The bitshuffle filter on a GPU: without compression in both directions, and decoding of LZ4. Layout and rules are filter.c's;
- * the dialect is h5z/gpu.h's.
+/* The bitshuffle filter on a GPU, without compression and with LZ4. Layout and rules are filter.c's; the dialect is h5z/gpu.h's.
  *
  * Without compression the blocks are known, and every lane takes eight elements' byte k at a time. With LZ4 a group decodes a
  * block into its shared memory and transposes the bits from there. Blocks of more than 8 KiB, which only files of
  * an explicit block size or of large elements have, go through scratch beyond H5Z_GPU_SCRATCH's, laid out as dst is: where
- * the caller gave none, they are H5Z_E_MEMORY. Zstandard is H5Z_E_UNSUPPORTED: its entropy coding is the CPU's.
+ * the caller gave none, they are H5Z_E_MEMORY. Encoding with LZ4 wants such scratch always, and room for the worst case. Zstandard
+ * is H5Z_E_UNSUPPORTED: its entropy coding is the CPU's.
  */
 #include <h5z/gpu/blocks.h>
 
@@ -14,6 +14,12 @@
 #define H5Z_LZ4_DECODE lz4_in_scratch
 #define H5Z_LZ4_MEMORY H5Z_GLOBAL
 #include <h5z/gpu/lz4.h>
+#define H5Z_LZ4_ENCODE lz4_of_shared
+#define H5Z_LZ4_MEMORY H5Z_LOCAL
+#include <h5z/gpu/lz4_encode.h>
+#define H5Z_LZ4_ENCODE lz4_of_room
+#define H5Z_LZ4_MEMORY H5Z_GLOBAL
+#include <h5z/gpu/lz4_encode.h>
 
 enum { CODEC_NONE = 0, CODEC_LZ4 = 2, CODEC_ZSTD = 3, SHARED_BLOCK = 8192 };
 
@@ -158,13 +164,85 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
   }
 }
 
-H5Z_KERNEL void h5z_bitshuffle_encode(h5z_gpu_batch b) {
+/* The blocks that a chunk of elements will have with LZ4; *each is the worst case of all but the last one. */
+H5Z_DEVICE int32_t blocks_for(const h5z_gpu_batch *b, const h5z_gpu_part *p, const settings *s, h5z_gpu_blocks *blocks,
+                              uint64_t *each) {
+  if (p->size % s->elem != 0 || p->size > INT32_MAX || s->block * s->elem > UINT32_MAX) return H5Z_E_NOT_APPLICABLE;
+  const uint64_t n = p->size / s->elem, last = n % s->block / 8 * 8;
+  blocks->size = p->size;
+  blocks->block = s->block * s->elem;
+  blocks->count = n / s->block + (last > 0);
+  blocks->last = last > 0 ? last * s->elem : blocks->block;
+  blocks->tail = n % 8 * s->elem;
+  blocks->run = blocks->count > 0 ? (blocks->count - 1) / b->groups + 1 : 1;
+  *each = h5z_lz4_bound(blocks->block);
+  const uint64_t largest = blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
+  if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_NOT_APPLICABLE;
+  return h5z_gpu_encodes(b, p, blocks, *each, h5z_lz4_bound(blocks->last));
+}
+
+H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
+  H5Z_SHARED(uint8_t, rows, SHARED_BLOCK);
+  H5Z_SHARED(h5z_lz4_search, search, 1);
   h5z_gpu_part p;
   settings s;
+  h5z_gpu_blocks blocks;
+  uint64_t each = 0;
   if (!h5z_gpu_begin(&b, &p)) return;
   int32_t status = parse(&b, &s);
-  if (status == 0) status = s.codec != CODEC_NONE ? H5Z_E_UNSUPPORTED : 0;
-  if (status == 0) status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : 0;
-  h5z_gpu_answer(&b, &p, p.size, status);
-  if (status == 0) transpose(&p, &s, 1);
+  if (status == 0 && s.codec == CODEC_NONE) {
+    status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : 0;
+    h5z_gpu_answer(&b, &p, p.size, status);
+    if (status == 0) transpose(&p, &s, 1);
+    return;
+  }
+  if (status == 0) status = blocks_for(&b, &p, &s, &blocks, &each);
+  if (status != 0) {
+    h5z_gpu_answer(&b, &p, 0, status);
+    return;
+  }
+  H5Z_GLOBAL uint8_t *const run = h5z_gpu_run(&b, &p, &blocks, each);
+  uint64_t bytes = 0;
+  const uint64_t first = p.part * blocks.run;
+  for (uint64_t i = first; i < first + blocks.run && i < blocks.count; i++) {
+    const uint32_t want = (uint32_t)(i + 1 == blocks.count ? blocks.last : blocks.block);
+    const uint64_t at = i * blocks.block, n = want / s.elem, items = n / 8 * s.elem;
+    const uint32_t most = (uint32_t)h5z_lz4_bound(want);
+    H5Z_GLOBAL uint8_t *out = run + bytes + H5Z_GPU_LENGTH;
+    uint32_t length;
+    if (want <= SHARED_BLOCK) {
+      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) BITS_TO_ROWS(p.in + at, rows, n, s.elem, k);
+      h5z_sync();
+      length = lz4_of_shared(rows, want, out, most, search);
+    } else {
+      /* The rows wait where the chunk will be, in the block's own place there. */
+      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) BITS_TO_ROWS(p.in + at, p.out + at, n, s.elem, k);
+      h5z_sync();
+      length = lz4_of_room(p.out + at, want, out, most, search);
+    }
+    h5z_gpu_put_length(run + bytes, length);
+    bytes += H5Z_GPU_LENGTH + length;
+  }
+  if (h5z_lane() == 0) h5z_gpu_scratch(&b, &p)[p.part] = bytes;
+}
+
+/* What the second and the third kernel have to do with: 1 = chunks with LZ4 that the first one encoded. */
+H5Z_DEVICE int encoded(const h5z_gpu_batch *b, h5z_gpu_part *p, h5z_gpu_blocks *blocks, uint64_t *each) {
+  settings s;
+  if (!h5z_gpu_begin(b, p) || parse(b, &s) != 0 || s.codec == CODEC_NONE) return 0;
+  return blocks_for(b, p, &s, blocks, each) == 0;
+}
+
+H5Z_KERNEL void h5z_bitshuffle_encode_1(h5z_gpu_batch b) {
+  h5z_gpu_part p;
+  h5z_gpu_blocks blocks;
+  uint64_t each;
+  if (encoded(&b, &p, &blocks, &each)) h5z_gpu_place(&b, &p, &blocks);
+}
+
+H5Z_KERNEL void h5z_bitshuffle_encode_2(h5z_gpu_batch b) {
+  h5z_gpu_part p;
+  h5z_gpu_blocks blocks;
+  uint64_t each;
+  if (encoded(&b, &p, &blocks, &each)) h5z_gpu_gather(&b, &p, &blocks, each);
 }

@@ -46,6 +46,21 @@ const SHAPES = [
   { parts: 5, lanes: 64, seed: 4 },
 ];
 
+/** Bytes for encoders: noise, one byte, what repeats after a few bytes or after many, and a mixture. */
+const MADE: readonly ((size: number, random: (below: number) => number) => Buffer)[] = [
+  (size, random) => Buffer.from(Array.from({ length: size }, () => random(256))),
+  (size) => Buffer.alloc(size, 7),
+  (size, random) => {
+    const period = Buffer.from(Array.from({ length: 1 + random(40) }, () => random(256)));
+    return Buffer.from(Array.from({ length: size }, (_, i) => period[i % period.length] ?? 0));
+  },
+  (size, random) => {
+    const period = Array.from({ length: 300 + random(3000) }, () => random(256));
+    return Buffer.from(Array.from({ length: size }, (_, i) => period[i % period.length] ?? 0));
+  },
+  (size, random) => Buffer.from(Array.from({ length: size }, (_, i) => (i % 97 < 60 ? i >> 6 : random(3)) & 255)),
+];
+
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', ({ name, folder }) => {
@@ -187,22 +202,38 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
   test('what is encoded decodes to the same bytes', ({ skip }) => {
     if (!/^H5Z_KERNEL void \w+_encode/m.test(readFileSync(join(folder, 'src/gpu.c'), 'utf8'))) skip('decodes only');
     const encode = kernels(folder, 'encode');
+    const random = numbers(id + 2);
     const originals = golden.cases.map((one) => byCodec(read(one), one.cdValues, one.size).bytes);
-    const launches = golden.cases.flatMap(({ cdValues }, index) =>
-      SHAPES.map((shape) => {
-        const bytes = originals[index] as Buffer;
-        return { ...shape, cdValues, largeBlocks: true, chunks: [{ bytes, room: bytes.length * 2 + 4096 }] };
-      }),
-    );
+    const launches = golden.cases.flatMap(({ cdValues }, index) => {
+      const own = originals[index] as Buffer;
+      const made = MADE[index % MADE.length] as (typeof MADE)[0];
+      // Every case in one shape, and something made up in the next one.
+      return [own, made(own.length, random)].map((bytes, turn) => {
+        const chunks = [{ bytes, room: bytes.length * 2 + 4096 }];
+        return {
+          ...(SHAPES[(index + turn) % SHAPES.length] as (typeof SHAPES)[0]),
+          cdValues,
+          largeBlocks: true,
+          chunks,
+        };
+      });
+    });
     let encoded = 0;
+    const bytesMade = { kernels: 0, codec: 0 };
     encode(launches).forEach(([answer], index) => {
       const { status, bytes } = answer as KernelAnswer;
       if (mayRefuse(status)) return;
-      const original = launches[index]?.chunks[0]?.bytes ?? bytes;
-      const again = byCodec(bytes, launches[index]?.cdValues ?? [], original.length);
-      expect([status, again.status, sha256(again.bytes)]).toEqual([0, 0, sha256(original)]);
+      const { cdValues, chunks } = launches[index] as Launch;
+      const original = chunks[0]?.bytes ?? bytes;
+      const again = byCodec(bytes, cdValues, original.length);
+      const what = golden.cases[index >> 1]?.name;
+      expect([status, again.status, sha256(again.bytes)], what).toEqual([0, 0, sha256(original)]);
+      bytesMade.kernels += bytes.length;
+      bytesMade.codec += codec.encode(original, { cdValues }).length;
       encoded++;
     });
+    // Made by many lanes, and so of fewer matches; more than that would be none found.
+    expect(bytesMade.kernels / bytesMade.codec).toBeLessThan(1.2);
     expect(encoded).toBeGreaterThan(0);
   });
 });

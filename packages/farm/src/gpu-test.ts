@@ -218,6 +218,10 @@ function chunksOf(
   ];
   // The folder is to stay small: of large frames those that detectors write, and one more.
   const some = bytes.length > 16 << 20 ? [0, 2] : bytes.length > 8 << 20 ? [0, 1] : [0, 1, 2, 3];
+  const bothWays = (what: string, filter: string, cd: readonly number[]): object => {
+    const room = codecs.get(filter)?.encodeBound(bytes.length, cd) ?? bytes.length;
+    return { what, room, ...stageOf(needs, filter, cd) };
+  };
   return some.map((which) => {
     const [what, stages] = pipelines[which] as (typeof pipelines)[0];
     const sizes = [bytes.length];
@@ -238,9 +242,14 @@ function chunksOf(
       sha256: sha256(bytes),
       endToEnd: what === 'bitshuffle-lz4',
       // What needs no stored chunk: the device makes it of the frame, and undoes it again.
-      transposes:
+      bothWays:
         what === 'bitshuffle-lz4'
-          ? [stageOf(needs, 'shuffle', [itemSize]), stageOf(needs, 'bitshuffle', [0, 4, itemSize, 0, 0])]
+          ? [
+              bothWays('shuffle', 'shuffle', [itemSize]),
+              bothWays('bitshuffle', 'bitshuffle', [0, 4, itemSize, 0, 0]),
+              bothWays('bitshuffle-lz4', 'bitshuffle', bitshuffle),
+              bothWays('lz4 in 64 KiB blocks', 'lz4', [LZ4_BLOCK]),
+            ]
           : [],
       ...all.add(stored),
     };
@@ -261,7 +270,7 @@ function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data, needs: Needs
     size: bytes.length,
     sha256: sha256(decoded),
     endToEnd: false,
-    transposes: [],
+    bothWays: [],
     ...all.add(stored),
   };
 }

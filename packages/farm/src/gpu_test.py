@@ -403,10 +403,10 @@ class Speed:
             batch.close()
         self.cuda.free(src[0], target)
 
-    def transposes(self, frame):
-        """Filters that need no stored chunk: the device encodes the frame, and decodes it again."""
+    def both_ways(self, frame):
+        """What the device encodes by itself: the frame, and what came of it decoded again."""
         size = frame["size"]
-        if not frame["transposes"]:
+        if not frame["bothWays"]:
             return
         count = max(1, self.most // size)
         stored, _ = self.placed(self.tests.bytes_of(frame), 1)
@@ -418,19 +418,25 @@ class Speed:
         first.close()
         for place in places[1:]:
             self.cuda.copy(src[0] + place, src[0], size)
-        middle, target = self.cuda.allocate(src[1]), self.cuda.allocate(size * count)
-        for stage in frame["transposes"]:
-            for direction, source, places_in, goal, ends in (
-                    ("encode", src, places, (middle, src[1]), places),
-                    ("decode", (middle, src[1]), places, (target, size * count), [i * size for i in range(count)])):
-                rows = [(places_in[i], size, ends[i], [size]) for i in range(count)]
+        room = -(-max(stage["room"] for stage in frame["bothWays"]) // 256) * 256
+        middle, target = (self.cuda.allocate(room * count), room * count), self.cuda.allocate(size * count)
+        for stage in frame["bothWays"]:
+            sizes = [size] * count
+            for direction, source, places_in, goal, ends, most in (
+                    ("encode", src, places, middle, [i * room for i in range(count)], stage["room"]),
+                    ("decode", middle, [i * room for i in range(count)], (target, size * count),
+                     [i * size for i in range(count)], size)):
+                rows = [(places_in[i], sizes[i], ends[i], [most]) for i in range(count)]
                 batch = Batch(self.tests, [stage], rows, parts_of(count, size), self.lanes, direction, source, goal)
                 times = self.cuda.timed(batch.run, self.rounds)
-                self.tests.check({status for _, status in batch.answers()} == {0}, stage, direction)
-                self.row("%s %s" % (stage["filter"], direction), frame["data"], size * count, times, chunks=count, usual=True)
+                sizes, statuses = zip(*batch.answers())
+                self.tests.check(set(statuses) == {0}, stage, direction)
+                stored_bytes = sum(sizes) if direction == "encode" else None
+                self.row("%s %s" % (stage["what"], direction), frame["data"], size * count, times, chunks=count, usual=True,
+                         **({"storedBytes": stored_bytes} if stored_bytes else {}))
                 batch.close()
-            self.same(stage["filter"], target, size, count, frame["sha256"])
-        self.cuda.free(stored[0], src[0], middle, target)
+            self.same(stage["what"], target, size, count, frame["sha256"])
+        self.cuda.free(stored[0], src[0], middle[0], target)
 
     def end_to_end(self, frame):
         """Stored chunks from pinned memory to decoded frames on the device: what is uploaded, and what is decoded, when."""
@@ -707,7 +713,7 @@ def main():
             result["benchmarks"] = speed.rows
             speed.copy()
             for frame in cases["frames"]:
-                speed.transposes(frame)
+                speed.both_ways(frame)
                 speed.frame(frame)
             try:
                 nvcomp = Nvcomp(speed)

@@ -233,12 +233,50 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
       const given = frames.map((bytes) => ({ bytes, size: FRAME }));
       const { outputs } = await run(gpu, stages, given, 'encode');
       expect(outputs.map(sha256)).toEqual(frames.map((frame) => sha256(shuffle.encode(frame, { cdValues: [4] }))));
-      const pipeline = await gpu.prepare([stage('lz4', [])]);
+      const pipeline = await gpu.prepare([stage('fletcher32', [])]);
       expect(pipeline.canEncode).toBe(false);
       const memory = await gpu.allocate(16);
       expect(() => pipeline.encode({ src: memory, dst: memory, chunks: [] })).toThrow(
         expect.objectContaining({ code: 'H5Z_READ_ONLY' }),
       );
+    });
+
+    it('encodes whole pipelines with LZ4, which the codecs decode, and says what has no room', async () => {
+      const pipelines: (readonly (readonly [Name, readonly number[]])[])[] = [
+        [
+          ['shuffle', [4]],
+          ['lz4', [8192]],
+        ],
+        [['bitshuffle', [0, 4, 4, 0, 2]]],
+        [['bitshuffle', [0, 4, 4, 4096, 2]]],
+      ];
+      const some = frames.slice(0, 5);
+      for (const all of pipelines) {
+        const codecs = await Promise.all(
+          all.map(async ([name, cdValues]) => ({ codec: await codecOf(name), cdValues })),
+        );
+        const stages = all.map(([name, cdValues], i) =>
+          stage(name, cdValues, (size) => codecs[i]?.codec.encodeBound(size, cdValues) ?? size),
+        );
+        const bound = stages.reduce((size, { bound: of }) => of(size), FRAME);
+        // Every second one is masked: the first stage is skipped. The last one has no room for the worst case.
+        const given = some.map((bytes, k) => ({
+          bytes,
+          size: k === some.length - 1 ? 12_000 : bound,
+          filterMask: all.length > 1 ? k % 2 : 0,
+        }));
+        const { status, outputs } = await run(gpu, stages, given, 'encode');
+        expect(status).toEqual(some.map((_, k) => (k === some.length - 1 ? H5Z_E_OUTPUT : 0)));
+        outputs.slice(0, -1).forEach((bytes, k) => {
+          const kept = codecs.slice(given[k]?.filterMask === 1 ? 1 : 0).reverse();
+          const back = kept.reduce<Uint8Array>(
+            (data, { codec, cdValues }) => codec.decode(data, { cdValues, size: FRAME }),
+            bytes,
+          );
+          expect(bytes.length, `chunk ${k}`).toBeLessThan(FRAME);
+          expect(sha256(back), `chunk ${k}`).toBe(sha256(some[k] as Uint8Array));
+        });
+      }
     });
 
     it('has an answer for chunks outside of the buffers, and for no chunks', async () => {

@@ -4,6 +4,10 @@
  *
  *     chunk   header | n | block 0 | n | block 1 | n | block 2 | n | block 3 | n | block 4 | tail
  *     scratch        ^ part 0                    ^ part 1                    ^ part 2      ^ [groups]        run = 2
+ *
+ * Encoding: where a block begins is known when all before it have been encoded. A first kernel's parts encode their runs into
+ * scratch of their own, laid out as dst is, where a run has room for the worst case; then one lane of a chunk adds up how
+ * long the runs are (h5z_gpu_place), and a third kernel moves them together (h5z_gpu_gather).
  */
 #ifndef H5Z_GPU_BLOCKS_H
 #define H5Z_GPU_BLOCKS_H
@@ -63,6 +67,55 @@ H5Z_DEVICE H5Z_GLOBAL const uint8_t *h5z_gpu_block(const h5z_gpu_part *p, uint64
   if (*length > p->size - *offset) return NULL;
   *offset += *length;
   return block;
+}
+
+/* Encoding: bytes of a chunk in scratch, when every block but the last takes `each` at most, the last one `last`. Where its room
+ * is less the chunk is H5Z_E_OUTPUT, although it may become shorter; without scratch it is H5Z_E_MEMORY. */
+H5Z_DEVICE int32_t h5z_gpu_encodes(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s, uint64_t each,
+                                   uint64_t last) {
+  const uint64_t blocks = s->count > 0 ? (s->count - 1) * (H5Z_GPU_LENGTH + each) + H5Z_GPU_LENGTH + last : 0;
+  if (H5Z_GPU_HEADER + blocks + s->tail > p->room) return H5Z_E_OUTPUT;
+  const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
+  return b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
+}
+
+/* Where in scratch the run of this part goes. */
+H5Z_DEVICE H5Z_GLOBAL uint8_t *h5z_gpu_run(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s,
+                                           uint64_t each) {
+  return b->scratch + ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH + b->chunks[p->which].dst +
+         H5Z_GPU_HEADER + p->part * s->run * (H5Z_GPU_LENGTH + each);
+}
+
+/* What the runs came to, from the bytes that each part wrote to its word of scratch: places in their stead. Writes the header
+ * and answers. */
+H5Z_DEVICE void h5z_gpu_place(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s) {
+  if (p->lane != 0) return;
+  H5Z_GLOBAL uint64_t *at = h5z_gpu_scratch(b, p);
+  uint64_t offset = H5Z_GPU_HEADER;
+  for (uint32_t i = 0; i < b->groups; i++) {
+    const uint64_t bytes = at[i];
+    at[i] = offset;
+    offset += bytes;
+  }
+  at[b->groups] = offset;
+  for (uint32_t i = 0; i < 8; i++) p->out[i] = (uint8_t)(s->size >> (56 - 8 * i));
+  for (uint32_t i = 0; i < 4; i++) p->out[8 + i] = (uint8_t)(s->block >> (24 - 8 * i));
+  h5z_gpu_answer(b, p, offset + s->tail, 0);
+}
+
+/* Moves the part's run to its place, and the tail behind all. */
+H5Z_DEVICE void h5z_gpu_gather(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s, uint64_t each) {
+  H5Z_GLOBAL const uint64_t *at = h5z_gpu_scratch(b, p);
+  const uint64_t first = at[p->part], bytes = at[p->part + 1] - first, end = at[b->groups];
+  H5Z_GLOBAL const uint8_t *from = h5z_gpu_run(b, p, s, each);
+  for (uint64_t i = h5z_lane(); i < bytes; i += h5z_lanes()) p->out[first + i] = from[i];
+  for (uint64_t i = p->lane; i < s->tail; i += p->lanes) p->out[end + i] = p->in[s->size - s->tail + i];
+}
+
+/* A block's length before it. */
+H5Z_DEVICE void h5z_gpu_put_length(H5Z_GLOBAL uint8_t *out, uint32_t length) {
+  if (h5z_lane() == 0)
+    for (uint32_t i = 0; i < H5Z_GPU_LENGTH; i++) out[i] = (uint8_t)(length >> (24 - 8 * i));
 }
 
 #endif

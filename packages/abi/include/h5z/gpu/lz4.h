@@ -12,7 +12,7 @@
  */
 #ifndef H5Z_GPU_LZ4_LENGTH
 #define H5Z_GPU_LZ4_LENGTH
-enum { H5Z_LZ4_LAST = 5, H5Z_LZ4_NO_MATCH = 12, H5Z_LZ4_NO_SEQUENCE = 8 };
+#include <h5z/gpu/lz4_rules.h>
 
 /* Adds the bytes of a length to *length, from in[*at] on; 0 when they are not there or make it longer than `most`. */
 H5Z_DEVICE int h5z_lz4_length(H5Z_GLOBAL const uint8_t *in, uint32_t nin, uint32_t *at, uint32_t *length, uint32_t most) {
