@@ -68,28 +68,33 @@ def digest(array):
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
-def write_case(job, file, case):
+def create(group, filter_id, case):
+    """The case's dataset in a file or group, nothing written yet."""
     from h5py import h5d, h5p, h5s
 
-    # No chunk waits in a cache: what a filter refuses to encode fails here, and not again when the file is closed.
+    # No chunk waits in a cache: what a filter refuses to encode fails where it is written, and not again at closing.
     dapl = h5p.create(h5p.DATASET_ACCESS)
     dapl.set_chunk_cache(1, 0, 1.0)
-    array = data_of(case)
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_chunk(tuple(case["chunk"]))
     if "shuffle" in case.get("before", []):
         dcpl.set_shuffle()
     if "fletcher32" in case.get("before", []):
         dcpl.set_fletcher32()
-    dcpl.set_filter(job["id"], case["flags"], tuple(case["client"]))
+    dcpl.set_filter(filter_id, case["flags"], tuple(case["client"]))
     if "fletcher32" in case.get("after", []):
         dcpl.set_fletcher32()
-    tid = type_of(case)
     small = any(c > n for c, n in zip(case["chunk"], case["shape"]))
     limits = (h5s.UNLIMITED,) * len(case["shape"]) if small else tuple(case["shape"])
     space = h5s.create_simple(tuple(case["shape"]), limits)
-    dataset = h5d.create(file.id, case["name"].encode(), tid, space, dcpl, None, dapl)
-    dataset.write(h5s.ALL, h5s.ALL, array, tid)
+    return h5d.create(group.id, case["name"].encode(), type_of(case), space, dcpl, None, dapl)
+
+
+def write_case(job, file, case):
+    from h5py import h5s
+
+    array = data_of(case)
+    create(file, job["id"], case).write(h5s.ALL, h5s.ALL, array, type_of(case))
     return {"sha256": digest(array)}
 
 
@@ -122,28 +127,34 @@ def write(job):
 
 def read(job):
     import h5py
+
+    with h5py.File(job["file"], "r") as file:
+        return read_open(file, job["cases"])
+
+
+def read_open(group, cases):
+    """What is stored of each case that the file or group has: {name: values, pipeline and masks}."""
     import numpy as np
     from h5py import h5s
 
     answer = {}
-    with h5py.File(job["file"], "r") as file:
-        for case in job["cases"]:
-            name = case["name"]
-            if name not in file:
-                continue
-            try:
-                dataset = file[name].id
-                dcpl = dataset.get_create_plist()
-                filters = [dcpl.get_filter(i) for i in range(dcpl.get_nfilters())]
-                array = np.empty_like(data_of(case))
-                dataset.read(h5s.ALL, h5s.ALL, array, dataset.get_type())
-                answer[name] = {
-                    "sha256": digest(array),
-                    "filters": [{"id": f[0], "flags": f[1], "cd": list(f[2]), "name": f[3].decode()} for f in filters],
-                    "masks": sorted({dataset.get_chunk_info(i).filter_mask for i in range(dataset.get_num_chunks())}),
-                }
-            except Exception as error:
-                answer[name] = {"error": message(error)}
+    for case in cases:
+        name = case["name"]
+        if name not in group:
+            continue
+        try:
+            dataset = group[name].id
+            dcpl = dataset.get_create_plist()
+            filters = [dcpl.get_filter(i) for i in range(dcpl.get_nfilters())]
+            array = np.empty_like(data_of(case))
+            dataset.read(h5s.ALL, h5s.ALL, array, dataset.get_type())
+            answer[name] = {
+                "sha256": digest(array),
+                "filters": [{"id": f[0], "flags": f[1], "cd": list(f[2]), "name": f[3].decode()} for f in filters],
+                "masks": sorted({dataset.get_chunk_info(i).filter_mask for i in range(dataset.get_num_chunks())}),
+            }
+        except Exception as error:
+            answer[name] = {"error": message(error)}
     return answer
 
 

@@ -11,6 +11,8 @@ const NAMES = {
   systemPython: 'H5Z_SYSTEM_PYTHON',
   /** The folder of the corpus and the arrays. */
   shared: 'H5Z_SHARED',
+  /** Starts systemPython's h5py for MPI in several processes. */
+  mpiexec: 'H5Z_MPIEXEC',
   chromium: 'H5Z_CHROMIUM',
   /** A folder whose node_modules has h5web's viewer (toolchains/h5web). */
   h5web: 'H5Z_H5WEB',

@@ -208,6 +208,7 @@ async function peers(): Promise<Finding[]> {
     await debian('h5dump', 'plugin tests', ['hdf5-tools']),
     await debian('nccopy', 'plugin tests', ['netcdf-bin']),
     await debian("Debian's h5py", 'plugin tests', ['python3-h5py']),
+    await debian("Debian's h5py for MPI", 'plugin tests', ['python3-h5py-mpi', 'openmpi-bin']),
     await program('chromium', 'browser tests', ['chromium']),
   ];
 }

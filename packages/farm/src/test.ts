@@ -52,6 +52,7 @@ async function testEnvironment(nightly: boolean): Promise<Record<string, string>
     ['H5Z_H5DUMP', () => ensureApt(['hdf5-tools']).then(() => which('h5dump'))],
     ['H5Z_NCCOPY', () => ensureApt(['netcdf-bin']).then(() => which('nccopy'))],
     ['H5Z_SYSTEM_PYTHON', () => ensureApt(['python3-h5py']).then(() => '/usr/bin/python3')],
+    ['H5Z_MPIEXEC', () => ensureApt(['python3-h5py-mpi', 'openmpi-bin']).then(() => which('mpiexec'))],
     ['H5Z_CHROMIUM', () => ensureApt(['chromium']).then(() => which('chromium'))],
     ['H5Z_H5WEB', ensureH5web],
     ['H5Z_CC_FUZZ', ensureClang],
