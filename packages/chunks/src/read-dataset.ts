@@ -39,8 +39,8 @@ export interface ReadDatasetOptions extends BatchOptions {
 
 export interface DatasetValues {
   /**
-   * C order, in the byte order of this machine. Bytes as stored where `dtype` is no plain number. Over a SharedArrayBuffer
-   * where threads decode straight into it (native); pass `into` for memory of another kind.
+   * C order, in the byte order of this machine. Bytes as stored where `dtype` is no plain number. Over an ArrayBuffer of its
+   * own, which can be transferred; pass `into` for shared memory.
    */
   readonly data: NumberArray;
   /** Of `data` in elements, slowest first; without the dimensions that an index took. */

@@ -143,8 +143,8 @@ export interface Box {
 }
 
 /**
- * The elements of a box of a chunked dataset (C order, box.shape x element size bytes), to `out` or what the pipeline
- * allocates, which is given back: every chunk that it touches and that `wanted` does not turn down is read and decoded, several at once; the
+ * The elements of a box of a chunked dataset (C order, box.shape x element size bytes), to `out` or a new array,
+ * which is given back: every chunk that it touches and that `wanted` does not turn down is read and decoded, several at once; the
  * fill value elsewhere.
  */
 export async function decodeBox(
@@ -157,26 +157,26 @@ export async function decodeBox(
   const { chunk = [], type } = dataset.info;
   const { wanted, ...batch } = options;
   const bytes = box.shape.reduce((product, n) => product * n, type.size);
-  const into = out ?? memory(dataset, bytes, (length) => pipeline.allocate(length));
-  if (bytes === 0) return into;
+  if (bytes === 0) return out ?? new Uint8Array(0);
   const { ranges, complete } = await touchedBy(dataset, box, wanted);
-  if (!complete) fill(into, dataset.info.fill.value);
   const layout = { shape: box.shape, chunk, itemSize: type.size, origin: box.start };
+  const { value } = dataset.info.fill;
   try {
-    return await pipeline.decodeMany(ranges, { ...batch, into, layout });
+    if (out === undefined) {
+      const how = { ...(value === undefined || complete ? {} : { fill: value }), covered: complete };
+      return await pipeline.decodeMany(ranges, { ...batch, ...how, layout });
+    }
+    if (!complete) fill(out, value);
+    return await pipeline.decodeMany(ranges, { ...batch, into: out, layout });
   } catch (error) {
     throw dataset.explain(error);
   }
 }
 
 /** `bytes` of memory for values of a dataset. Throws H5Z_E_MEMORY. */
-export function memory(
-  dataset: Dataset,
-  bytes: number,
-  allocate = (length: number): Uint8Array => new Uint8Array(length),
-): Uint8Array {
+export function memory(dataset: Dataset, bytes: number): Uint8Array {
   try {
-    return allocate(bytes);
+    return new Uint8Array(bytes);
   } catch (cause) {
     const problem = `${bytes} bytes do not fit in one array`;
     throw dataset.error('H5Z_E_MEMORY', problem, 'read a part of it with `slice`', cause);

@@ -68,6 +68,11 @@ export interface DecodeLayoutOptions extends DecodeManyOptions {
   readonly layout: Layout;
   /** One element's bytes, for what no chunk covers. Default: zeros. */
   readonly fill?: Uint8Array;
+  /**
+   * The chunks cover the whole output: its memory is not cleared first, where that saves anything. H5Z_PARAMETER when they
+   * turn out not to.
+   */
+  readonly covered?: boolean;
 }
 
 /** A decoded chunk, its place in the order given and, where that was told, in the dataset. */
@@ -105,6 +110,12 @@ export interface RunnerOptions {
   readonly output?: Output;
 }
 
+/**
+ * Memory for an output of so many bytes, which nobody gets before the batch has ended; undefined for plain new memory. Zeros,
+ * unless it will be `covered`: written whole.
+ */
+export type OutputMaker = (bytes: number, covered: boolean) => Uint8Array | undefined;
+
 export type RunnerOpener = (options: RunnerOptions) => ChunkRunner | Promise<ChunkRunner>;
 
 /** Decodes into `options.into`, or an array made for it; resolves to that. */
@@ -112,35 +123,45 @@ export async function decodeInto<T extends ArrayBufferView>(
   open: RunnerOpener,
   chunks: ChunkInputs,
   options: DecodeIntoOptions<T> | DecodeLayoutOptions,
+  make?: OutputMaker,
 ): Promise<T | Uint8Array> {
   if (typeof options.layout !== 'object') {
     throw new H5zError('H5Z_PARAMETER', '`into` without a layout', {
       remedy: 'pass where chunks lie in it as `layout`',
     });
   }
-  const placer = new Placer(options.layout, options.into);
-  const { fill: element } = options as DecodeLayoutOptions;
+  const { fill: element, covered = false } = options as DecodeLayoutOptions;
+  const filled = element?.some((byte) => byte !== 0) === true && !covered;
+  const placer = new Placer(options.layout, options.into, (bytes) => make?.(bytes, covered || filled));
   if (element !== undefined) {
     if (!placer.own || !(element instanceof Uint8Array) || element.length !== options.layout.itemSize) {
       throw new H5zError('H5Z_PARAMETER', '`fill` is not the bytes of one element for an array made here', {
         remedy: `pass a Uint8Array of ${options.layout.itemSize} bytes without \`into\`, or fill \`into\` first`,
       });
     }
-    if (element.some((byte) => byte !== 0)) fill(placer.out, element);
+    if (filled) fill(placer.out, element);
   }
   if (options.size !== undefined && options.size !== placer.size) {
     throw new H5zError('H5Z_PARAMETER', `size is ${options.size}, and the layout's chunks have ${placer.size} bytes`, {
       remedy: 'leave out size where there is a layout',
     });
   }
+  let written = 0;
   const runner = await open({ threads: threadsOf(options), output: placer });
   const work = async (input: ChunkInput) => {
     const chunk = { filterMask: options.filterMask ?? 0, ...asChunk(input), size: placer.size };
     const place = placer.place(chunk.offset);
-    if (place !== undefined) await runner.scatter(chunk, place);
+    if (place === undefined) return;
+    await runner.scatter(chunk, place);
+    written += place.counts.reduce((product, count) => product * count, place.run);
   };
   for await (const _ of inOrder(runner, chunks, options, work)) {
     // `work` has put it in its place.
+  }
+  if (covered && placer.own && written < placer.out.length) {
+    throw new H5zError('H5Z_PARAMETER', `the chunks have ${written} of the ${placer.out.length} bytes of the output`, {
+      remedy: 'leave out `covered`',
+    });
   }
   return options.into ?? placer.out;
 }

@@ -60,10 +60,10 @@ export class Placer implements Output {
   readonly #chunkSteps: readonly number[];
 
   /**
-   * Without `into`, over new zeroed memory. Throws H5Z_PARAMETER for a layout that is none or an `into` that is smaller
+   * Without `into`, over what `make` gives for so many bytes, or new zeroed memory. Throws H5Z_PARAMETER for a layout that is none or an `into` that is smaller
    * than it says, H5Z_E_MEMORY where there is no such memory.
    */
-  constructor(layout: Layout, into?: ArrayBufferView) {
+  constructor(layout: Layout, into?: ArrayBufferView, make?: (bytes: number) => Uint8Array | undefined) {
     const { shape, chunk, itemSize, origin = shape.map(() => 0) } = layout;
     const rank = shape.length;
     if (!Number.isSafeInteger(itemSize) || itemSize < 1)
@@ -93,7 +93,8 @@ export class Placer implements Output {
     this.layout = layout;
     this.origin = origin;
     this.own = into === undefined;
-    this.out = into === undefined ? zeros(bytes) : new Uint8Array(into.buffer, into.byteOffset, bytes);
+    this.out =
+      into === undefined ? (make?.(bytes) ?? zeros(bytes)) : new Uint8Array(into.buffer, into.byteOffset, bytes);
   }
 
   /** Undefined when nothing of the chunk at `offset` (elements of the dataset) lies in the output. */

@@ -16,6 +16,7 @@ import {
   type EncodedChunk,
   type EncodedEach,
   encodeEach,
+  type OutputMaker,
   type RunnerOpener,
   type RunnerOptions,
 } from './batch.js';
@@ -47,6 +48,7 @@ export interface HostedPipeline {
   decodeInto(chunk: Uint8Array, out: Uint8Array, steps: readonly Step[]): number;
   encode(data: Uint8Array): EncodedChunk;
   readonly open: RunnerOpener;
+  readonly output: OutputMaker;
   allocate(bytes: number): Uint8Array;
 }
 
@@ -124,7 +126,7 @@ class StagedPipeline implements Pipeline {
     chunks: ChunkInputs,
     options: DecodeManyOptions | DecodeIntoOptions<T> | DecodeLayoutOptions = {},
   ): Promise<T | Uint8Array | Uint8Array[]> {
-    if ('into' in options || 'layout' in options) return decodeInto(this.#open, chunks, options);
+    if ('into' in options || 'layout' in options) return decodeInto(this.#open, chunks, options, this.#output);
     const results: Uint8Array[] = [];
     for await (const { data } of this.decodeEach(chunks, options)) results.push(data);
     return results;
@@ -152,6 +154,8 @@ class StagedPipeline implements Pipeline {
   allocate(bytes: number): Uint8Array {
     return this.#hosted?.allocate(bytes) ?? new Uint8Array(bytes);
   }
+
+  readonly #output: OutputMaker = (bytes, covered) => this.#hosted?.output(bytes, covered);
 
   readonly #open: RunnerOpener = (options) => this.#hosted?.open(options) ?? this.#openStaged(options);
 

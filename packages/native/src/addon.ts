@@ -71,9 +71,19 @@ export interface Addon {
   runEncode(plan: Plan, data: Uint8Array): Encoded | Failure;
   /** `threads` 0: as many as there are. `own`: nobody else has `into` until the batch is closed. */
   openBatch(threads: number, into: Uint8Array | undefined, own: boolean): Batch;
+  /** Whether threads write straight into `into`. */
+  direct(batch: Batch): boolean;
   closeBatch(batch: Batch): void;
   /** Tells the engine of `bytes` that go when `object` is collected. */
   count(object: object, bytes: number): void;
+  /**
+   * Memory that the addon owns, which goes back when the array's buffer is collected: zeros with `clear`, else what an array
+   * of before held may lie in it. Undefined where the system has none or the engine takes none.
+   */
+  allocate(bytes: number, clear: boolean): Uint8Array<ArrayBuffer> | undefined;
+  /** The most of it that lies idle for the next array, and what does now. */
+  keep(bytes: number): void;
+  kept(): number;
   /** A string says why not. */
   openFile(path: string): OpenFile | string;
   /** See batch.cc: what it resolves to depends on `target`. */

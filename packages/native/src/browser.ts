@@ -19,3 +19,11 @@ export function threads(): number {
 
 /** See index.ts: changes nothing here. */
 export function setThreads(_count: number): void {}
+
+/** See index.ts: none here. */
+export function maxMemoryKept(): number {
+  return 0;
+}
+
+/** See index.ts: changes nothing here. */
+export function setMaxMemoryKept(_bytes: number): void {}

@@ -33,6 +33,7 @@ import {
   WRONG_SIZE,
 } from './addon.js';
 import { allocate, argumentError, NativeCodec, wordsOf } from './codec.js';
+import { outputMemory } from './memory.js';
 
 let host: PipelineHost | undefined;
 
@@ -96,11 +97,15 @@ class NativePipeline implements HostedPipeline {
     return new Uint8Array(buffer);
   }
 
+  output(bytes: number, covered: boolean): Uint8Array | undefined {
+    return outputMemory(this.#addon, bytes, covered);
+  }
+
   open({ threads, output }: RunnerOptions): ChunkRunner {
     const addon = this.#addon;
     limitThreads(addon);
     const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true);
-    const inPlace = output?.own === true || output?.out.buffer instanceof SharedArrayBuffer;
+    const inPlace = addon.direct(batch);
     const files = new Map<ChunkFile, OpenFile>();
 
     const run = async <T extends number | Uint8Array>(chunk: Chunk, target: Uint8Array | Float64Array | undefined) => {

@@ -13,6 +13,7 @@ import { type Codec, H5zError } from '@h5z/core';
 import { addon } from './addon.js';
 import { NativeCodec } from './codec.js';
 import { hostOf, limitThreads } from './host.js';
+import { keepMemory, memoryKept } from './memory.js';
 
 export { DEFAULT_SIZE_LIMIT } from './codec.js';
 
@@ -61,6 +62,22 @@ export function setThreads(count: number): void {
   const native = addon();
   limitThreads(native);
   native.setThreads(count);
+}
+
+/**
+ * The most bytes of large arrays that decoding made and nobody has any more which are kept for the next such arrays. Default:
+ * 1 GiB, and at most an eighth of the memory that there is. What lies idle for 5 seconds goes back to the system.
+ */
+export function maxMemoryKept(): number {
+  return memoryKept(addon());
+}
+
+/**
+ * Changes it, for the process. 0: nothing is kept, and all arrays lie in the engine's own memory. Throws H5Z_PARAMETER for what
+ * is no count of bytes.
+ */
+export function setMaxMemoryKept(bytes: number): void {
+  keepMemory(addon(), bytes);
 }
 
 function checkIntegrity(file: string, expected: string): void {

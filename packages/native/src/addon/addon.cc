@@ -4,10 +4,11 @@
 //     codec.cc       the functions of one filter, called from JavaScript one by one
 //     pipeline.cc    all filters of a chunk in one go, straight to its place in an output               (no Node-API)
 //     pool.cc        the threads that do so, one set for the process                                    (no Node-API)
+//     memory.cc      memory for large arrays, kept for the next one                                     (no Node-API)
 //     batch.cc       jobs from JavaScript to the threads and back
 //     cuda.cc        NVIDIA's driver: memory, streams, kernels
 //     cuda_driver.cc the same, opened at run time                                                       (no Node-API)
-//     system.cc      files, processors, threads: what differs between systems                           (no Node-API)
+//     system.cc      pages, files, processors, threads: what differs between systems                           (no Node-API)
 
 #include "functions.h"
 

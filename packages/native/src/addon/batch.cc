@@ -3,12 +3,14 @@
 //     JavaScript: Submit -> Pool ... Run ... -> Env::Done, Env::Tell -> JavaScript: Env::Drain settles the promises
 //
 // Nobody can pull memory from under a running job. JavaScript may transfer an ArrayBuffer away at any time, so that of those
-// only private ones are touched by other threads: outputs that nobody else has yet. Inputs are copied into the job, and what
-// belongs into a caller's ArrayBuffer is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it is
-// read and written in place. When an environment ends (process.exit, worker.terminate), its waiting jobs are forgotten and
+// only two kinds are touched by other threads: outputs that nobody else has yet, and memory of memory.h, which stays where it is
+// when it is transferred and is held by the batch meanwhile. Inputs are copied into the job, and what belongs into another
+// ArrayBuffer of a caller is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it
+// is read and written in place. When an environment ends (process.exit, worker.terminate), its waiting jobs are forgotten and
 // the running ones waited for.
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +18,7 @@
 
 #include "arguments.h"
 #include "functions.h"
+#include "memory.h"
 #include "pipeline.h"
 #include "pool.h"
 #include "system.h"
@@ -37,6 +40,8 @@ class Env final : public Owner {
   void Done(std::unique_ptr<Job> job) override;
   void Tell() override;
   void Began();
+  // From here on what was made before goes only after running jobs have ended: cleanup hooks run last first.
+  void StayFirst();
 
   Scratch scratch;  // of calls here and now
   bool closed = false;
@@ -54,12 +59,61 @@ class Env final : public Owner {
   bool woken_ = false;
 };
 
+// Memory of memory.h that an ArrayBuffer lies over, wherever it was moved to. Goes back when the buffer was collected and no
+// batch writes to it any more.
+class Lent {
+ public:
+  explicit Lent(Region region) : region_(region) {}
+  ~Lent() { Memory::Get().Give(region_); }
+  uint8_t* data() const { return region_.data; }
+  // That which has all of `bytes`, or nullptr.
+  static std::shared_ptr<Lent> Of(const Bytes& bytes);
+  static void Add(const std::shared_ptr<Lent>& lent);
+  static void Remove(const std::shared_ptr<Lent>& lent);
+
+ private:
+  Region region_;
+};
+
+// All that buffers hold, by address.
+struct AllLent {
+  static AllLent& Get() {
+    static auto* all = new AllLent();
+    return *all;
+  }
+  std::mutex mutex;
+  std::map<const uint8_t*, std::shared_ptr<Lent>> by_address;
+};
+
+std::shared_ptr<Lent> Lent::Of(const Bytes& bytes) {
+  AllLent& all = AllLent::Get();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  auto next = all.by_address.upper_bound(bytes.data);
+  if (bytes.size == 0 || next == all.by_address.begin()) return nullptr;
+  const std::shared_ptr<Lent>& lent = (--next)->second;
+  const size_t from = static_cast<size_t>(bytes.data - lent->region_.data);
+  return from < lent->region_.room && bytes.size <= lent->region_.room - from ? lent : nullptr;
+}
+
+void Lent::Add(const std::shared_ptr<Lent>& lent) {
+  AllLent& all = AllLent::Get();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  all.by_address[lent->data()] = lent;
+}
+
+void Lent::Remove(const std::shared_ptr<Lent>& lent) {
+  AllLent& all = AllLent::Get();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  all.by_address.erase(lent->data());
+}
+
 // A batch: its lane in the pool and the output that its chunks go to.
 struct Batch {
   std::shared_ptr<Lane> lane;
   napi_ref into = nullptr;  // a Uint8Array
-  Bytes out;                // of it, where nobody can detach it
+  Bytes out;                // of it, where threads may write to it
   bool direct = false;
+  std::shared_ptr<Lent> lent;  // that `out` lies in, where somebody could transfer it away
 };
 
 template <typename T>
@@ -156,6 +210,7 @@ class ChunkJob final : public Job {
   size_t chunk_size = 0;     // kPlaced
   Placement place;           // kPlaced
   bool direct = false;       // kPlaced: straight into the output
+  bool detachable = false;   // kPlaced: which may be transferred away meanwhile
   std::unique_ptr<Buffer> copy, result;
   size_t result_size = 0;
   napi_ref keep_in = nullptr, keep_out = nullptr, into = nullptr;
@@ -238,6 +293,11 @@ void ChunkJob::Settle(napi_env env, Env* mine) {
       CopyPlaced(place, result->data, now.data);
     }
   }
+  if (detachable && outcome.n >= 0) {
+    napi_value array = nullptr;
+    napi_get_reference_value(env, into, &array);
+    if (BytesOf(env, array).error) outcome.n = kDetached;
+  }
   napi_value value = nullptr;
   if (outcome.n < 0) {
     value = FailureOf(env, outcome);
@@ -278,6 +338,12 @@ void Env::Close(void* self) {
   auto* env = static_cast<Env*>(self);
   env->closed = true;
   Pool::Get().Leave(env);
+}
+
+void Env::StayFirst() {
+  if (closed) return;
+  napi_remove_env_cleanup_hook(env_, &Env::Close, this);
+  napi_add_env_cleanup_hook(env_, &Env::Close, this);
 }
 
 void Env::Began() {
@@ -392,7 +458,8 @@ Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
   batch->lane->limit = limit;
   batch->out = BytesOf(a.env, a.value[1]);
   if (!batch->out.error) {
-    batch->direct = own || batch->out.shared;
+    if (!own && !batch->out.shared) batch->lent = Lent::Of(batch->out);
+    batch->direct = own || batch->out.shared || batch->lent;
     UseLargePages(batch->out.data, batch->out.size);
     napi_create_reference(a.env, a.value[1], 1, &batch->into);
   }
@@ -405,6 +472,14 @@ void CloseBatch(const Napi::CallbackInfo& info) {
   auto* batch = a.External<Batch>(0);
   if (batch && batch->into) napi_delete_reference(a.env, batch->into);
   if (batch) batch->into = nullptr;
+  if (batch) batch->lent = nullptr;
+}
+
+// direct(batch): whether threads write straight into its output.
+Napi::Value Direct(const Napi::CallbackInfo& info) {
+  Arguments<1> a(info, false);
+  auto* batch = a.External<Batch>(0);
+  return Napi::Boolean::New(info.Env(), batch && batch->direct);
 }
 
 // count(object, bytes): so many bytes more to collect garbage for, until `object` is collected.
@@ -420,6 +495,56 @@ void Count(const Napi::CallbackInfo& info) {
   if (napi_add_finalizer(a.env, a.value[0], nullptr, gone, hint, nullptr) == napi_ok) {
     napi_adjust_external_memory(a.env, bytes, &now);
   }
+}
+
+// allocate(bytes, clear): a Uint8Array over memory of memory.h, zeros with `clear`, which goes back when it is collected;
+// undefined where the system has no such memory or the engine takes none.
+Napi::Value Allocate(const Napi::CallbackInfo& info) {
+  Arguments<2> a(info, false);
+  const double bytes = a.Double(0);
+  bool clear = true;
+  napi_get_value_bool(a.env, a.value[1], &clear);
+  if (!(bytes >= 1 && bytes <= 9007199254740991.0 && bytes < static_cast<double>(SIZE_MAX))) return info.Env().Undefined();
+  const size_t size = static_cast<size_t>(bytes);
+  struct Held {
+    std::shared_ptr<Lent> lent;
+    bool made = false, gone = false;
+  };
+  Region region = Memory::Get().Take(size, clear);
+  if (!region.data) return info.Env().Undefined();
+  auto* held = new Held{std::make_shared<Lent>(region)};
+  // An engine may call this for a buffer that it did not make, too.
+  auto back = [](napi_env, void*, void* hint) {
+    auto* held = static_cast<Held*>(hint);
+    held->gone = true;
+    if (!held->made) return;
+    Lent::Remove(held->lent);
+    delete held;
+  };
+  napi_value buffer = nullptr, array = nullptr;
+  held->made = napi_create_external_arraybuffer(a.env, region.data, size, back, held, &buffer) == napi_ok;
+  if (!held->made || held->gone) {
+    delete held;
+    bool pending = false;
+    napi_value thrown;
+    if (napi_is_exception_pending(a.env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(a.env, &thrown);
+    return info.Env().Undefined();
+  }
+  Lent::Add(held->lent);
+  Env::Of(a.env)->StayFirst();
+  if (napi_create_typedarray(a.env, napi_uint8_array, size, buffer, 0, &array) != napi_ok) return info.Env().Undefined();
+  return Napi::Value(a.env, array);
+}
+
+// keep(bytes): the most that memory.h keeps for the next array. kept(): what it does now.
+void Keep(const Napi::CallbackInfo& info) {
+  Arguments<1> a(info, false);
+  const double bytes = a.Double(0);
+  Memory::Get().SetKept(bytes < static_cast<double>(SIZE_MAX) ? static_cast<size_t>(bytes) : SIZE_MAX);
+}
+
+Napi::Value Kept(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Memory::Get().Kept()));
 }
 
 // openFile(path): a handle, or a string that says why not. Closed when the last job that reads from it is gone.
@@ -470,6 +595,7 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
     job->want = Want::kPlaced;
     job->chunk_size = static_cast<size_t>(a.Double(6));
     job->direct = batch->direct;
+    job->detachable = batch->lent != nullptr;
     job->out = batch->out;
     job->into = batch->into;
     if (!batch->into || !job->place.Within(batch->out.size, job->chunk_size)) return fail(H5Z_E_INTERNAL);
@@ -521,8 +647,12 @@ void InitBatch(Napi::Env env, Napi::Object exports) {
   exports.Set("runDecode", Napi::Function::New<Run<false>>(env, "runDecode"));
   exports.Set("runEncode", Napi::Function::New<Run<true>>(env, "runEncode"));
   exports.Set("openBatch", Napi::Function::New<OpenBatch>(env, "openBatch"));
+  exports.Set("direct", Napi::Function::New<Direct>(env, "direct"));
   exports.Set("closeBatch", Napi::Function::New<CloseBatch>(env, "closeBatch"));
   exports.Set("count", Napi::Function::New<Count>(env, "count"));
+  exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
+  exports.Set("keep", Napi::Function::New<Keep>(env, "keep"));
+  exports.Set("kept", Napi::Function::New<Kept>(env, "kept"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("submit", Napi::Function::New<Submit>(env, "submit"));
   exports.Set("threads", Napi::Function::New<Threads>(env, "threads"));

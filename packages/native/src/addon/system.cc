@@ -9,6 +9,7 @@
 #  include <dlfcn.h>
 #  include <fcntl.h>
 #  include <pthread.h>
+#  include <sys/mman.h>
 #  include <unistd.h>
 #  include <cerrno>
 #  include <cstdio>
@@ -17,7 +18,6 @@
 #    include <sys/sysctl.h>
 #  else
 #    include <sched.h>
-#    include <sys/mman.h>
 #    include <set>
 #  endif
 #endif
@@ -33,9 +33,9 @@ static constexpr size_t kReadBytes = 1u << 30;
 
 void UseLargePages(void* data, size_t size) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t kPage = 2u << 20;
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) & ~(kPage - 1);
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + size) & ~(kPage - 1);
+  constexpr uintptr_t kMask = kLargePage - 1;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kMask) & ~kMask;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + size) & ~kMask;
   if (data && first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
 #else
   (void)data, (void)size;
@@ -43,6 +43,12 @@ void UseLargePages(void* data, size_t size) {
 }
 
 #if defined(_WIN32)
+
+void* MapPages(size_t size) { return VirtualAlloc(nullptr, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
+
+void UnmapPages(void* data, size_t) { VirtualFree(data, 0, MEM_RELEASE); }
+
+bool ClearPages(void*, size_t) { return false; }
 
 std::string LastSystemMessage() {
   DWORD code = GetLastError();
@@ -122,6 +128,30 @@ void StayLoaded() {
 }
 
 #else
+
+void* MapPages(size_t size) {
+  // Larger by one page, so that a part of it is aligned; the rest goes back at once.
+  if (size > SIZE_MAX - kLargePage) return nullptr;
+  void* all = mmap(nullptr, size + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) return nullptr;
+  auto* data = static_cast<uint8_t*>(all);
+  const size_t before = (kLargePage - (reinterpret_cast<uintptr_t>(all) & (kLargePage - 1))) & (kLargePage - 1);
+  if (before) munmap(data, before);
+  if (before < kLargePage) munmap(data + before + size, kLargePage - before);
+  UseLargePages(data + before, size);
+  return data + before;
+}
+
+void UnmapPages(void* data, size_t size) { munmap(data, size); }
+
+bool ClearPages(void* data, size_t size) {
+#  if defined(__linux__)
+  return madvise(data, size, MADV_DONTNEED) == 0;
+#  else
+  (void)data, (void)size;
+  return false;  // MADV_FREE of others may leave what was there
+#  endif
+}
 
 std::shared_ptr<File> File::Open(const PathText& path, std::string* why) {
   int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);

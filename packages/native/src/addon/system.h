@@ -1,4 +1,5 @@
-// system.h: what differs between systems: reading files at a place, counting cores, starting threads.
+// system.h: what differs between systems: memory in large pages, reading files at a place, counting
+// cores, starting threads.
 
 #ifndef H5Z_NATIVE_SYSTEM_H
 #define H5Z_NATIVE_SYSTEM_H
@@ -27,6 +28,14 @@ using PathText = std::string;
 // Lets fresh memory that is about to be filled come in large pages where the system has them: a fault for every 4 KiB costs
 // as much as decoding them. A hint; small ranges are left alone.
 void UseLargePages(void* data, size_t size);
+
+// What large pages have, and what memory from MapPages is aligned to where the system lets it be.
+constexpr size_t kLargePage = 2u << 20;
+// Zeroed memory of the system, `size` a multiple of kLargePage; nullptr when there is none. UnmapPages gives it back.
+void* MapPages(size_t size);
+void UnmapPages(void* data, size_t size);
+// Makes such memory zeros again without touching it; false where the system cannot.
+bool ClearPages(void* data, size_t size);
 
 // A file open for reading at any place from any thread.
 class File {
