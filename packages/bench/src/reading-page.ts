@@ -23,7 +23,7 @@ export function readingPage(result: ReadingResult): string {
     row.what === 'list' ? `${(seconds * 1000).toFixed(0)} ms` : megabytes(row.amount, seconds);
   const name = (row: ReadingRow): string => {
     if (row.what === 'list') return `list ${row.amount.toLocaleString('en')} chunks`;
-    return row.what === 'into' ? `${row.file}, array given` : row.file;
+    return { read: row.file, fresh: `${row.file}, nothing kept`, into: `${row.file}, array given` }[row.what];
   };
   const compared = result.rows.map((row) => [
     name(row),
@@ -74,6 +74,8 @@ export function readingPage(result: ReadingResult): string {
     '',
     '`readDataset` of @h5z/chunks beside `h5py.File(path)["data"][()]` with hdf5plugin\'s filters, alternating, medians of ' +
       `${result.rounds} rounds (CPU time on one thread, wall-clock time on two), opening the file and making the array included; ` +
+      'h5py always makes a new array, in memory of the system. `readDataset` makes one in memory that @h5z/native has kept of arrays ' +
+      'that nobody has any more; `nothing kept` is the same with `setMaxMemoryKept(0)`: what the first reads of a program cost. ' +
       '`array given` is `readDataset` with `into` beside `read_direct`, to an array that is used again. The files are made for this: ' +
       `${FILES.map(({ file, about }) => `**${file}** (${about})`).join('; ')}. \`ratio\` above 1: ours is faster.`,
     '',
@@ -82,9 +84,9 @@ export function readingPage(result: ReadingResult): string {
     '',
     'CPU time of one read on one thread, the least of several. `codecs`: all chunks decoded one after the other into one output ' +
       "that stays in the cache. `reading`: the stored chunks out of the system's cache, by `pread` on the thread that decodes them. " +
-      '`new memory`: what a new array costs more than one that is there: the system clears every page before it is written, in ' +
+      '`new memory`: what a new array costs more than one that is there where nothing is kept: the system clears every page before it is written, in ' +
       `pages of 2 MiB where Linux gives them, ${(fresh / 1e9).toFixed(1)} GB/s here, and V8 collects the arrays of before; a virtual machine may first have to ask its host for the memory, which makes this the ` +
-      'part that differs most from run to run, and `into` worth its line. ' +
+      'part that differs most from run to run, and the reason to keep memory. ' +
       '`all else`: values written to memory instead of the cache, chunks that are not whole rows placed row by row, libhdf5 ' +
       'finding them, and JavaScript.',
     '',

@@ -1,6 +1,6 @@
 // `./farm bench --only reading`: whole datasets by readDataset of @h5z/chunks beside h5py with hdf5plugin's filters, opening
 // the file included, on one thread (CPU time) and on two (wall-clock time, which wants a machine that does nothing else), into
-// new arrays and into one that is there; what it takes to list 100,000 chunks; and where our time goes: the same filter
+// new arrays (in memory that @h5z/native has kept, and in the system's) and into one that is there; what it takes to list 100,000 chunks; and where our time goes: the same filter
 // libraries called by a loop in C (reading.c), what the machine's memory gives, threads from one to all, and memory.
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,8 +19,11 @@ const root = resolve(here, '../../..');
 
 export interface ReadingRow {
   readonly file: string;
-  /** What is done: a dataset read whole to a new array or to one that is there (`into`), or its chunks listed. */
-  readonly what: 'read' | 'into' | 'list';
+  /**
+   * What is done: a dataset read whole to a new array (`fresh`: with nothing kept of those before), or to one that is there
+   * (`into`), or its chunks listed.
+   */
+  readonly what: 'read' | 'fresh' | 'into' | 'list';
   readonly threads: number;
   /** Decoded bytes; of a list, chunks. */
   readonly amount: number;
@@ -42,7 +45,7 @@ export interface ReadingParts {
   readonly pipeline: number;
   /** Reading the stored chunks from the system's cache. */
   readonly read: number;
-  /** readDataset on one thread, to a new array and to one that is there. */
+  /** readDataset on one thread, to a new array in fresh memory of the system and to one that is there. */
   readonly whole: number;
   readonly into: number;
   /** Wall-clock seconds of readDataset to an array that is there, on 1, 2 ... threads. */
@@ -101,6 +104,8 @@ export async function benchReading(options: {
         pipeline(stages: readonly PipelineStage[]): Promise<Pipeline>;
       };
     };
+    const native = (await load('packages/native/dist/index.js')) as typeof import('../../native/src/index.ts');
+    const kept = native.maxMemoryKept();
     const rows: ReadingRow[] = [];
     const compare = async (
       about: Pick<ReadingRow, 'file' | 'what' | 'threads'>,
@@ -155,8 +160,9 @@ export async function benchReading(options: {
       const path = join(folder, `${file}.h5`);
       const registry = createRegistry(await filtersOf(chunks, path));
       const into = (await chunks.readDataset(path, '/data', { registry })).data;
-      const reading = (what: 'read' | 'into', threads: number) =>
-        compare({ file, what, threads }, async () => {
+      const reading = (what: 'read' | 'fresh' | 'into', threads: number) => {
+        native.setMaxMemoryKept(what === 'fresh' ? 0 : kept);
+        return compare({ file, what, threads }, async () => {
           const start = clock(threads);
           const given = what === 'into' ? { into } : {};
           const { data } = await chunks.readDataset(path, '/data', { registry, threads, ...given });
@@ -164,8 +170,10 @@ export async function benchReading(options: {
           const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
           return { seconds, amount: bytes.length, check: crc32(bytes) };
         });
-      for (const what of ['read', 'into'] as const)
+      };
+      for (const what of ['read', 'fresh', 'into'] as const)
         for (const threads of [1, 2]) rows.push(await reading(what, threads));
+      native.setMaxMemoryKept(0);
       const found = await partsOf({ chunks, registry, file, path, into, floorProgram });
       parts.push(found.parts);
       memory.push(found.memory);
