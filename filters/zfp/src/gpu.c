@@ -20,13 +20,13 @@ typedef struct settings {
   uint64_t blocks, size;
 } settings;
 
-H5Z_DEVICE uint32_t swap32(uint32_t v) { return v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24; }
-H5Z_DEVICE uint64_t swap64(uint64_t v) { return (uint64_t)swap32((uint32_t)v) << 32 | swap32((uint32_t)(v >> 32)); }
+H5Z_DEVICE uint32_t swap_32(uint32_t v) { return v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24; }
+H5Z_DEVICE uint64_t swap_64(uint64_t v) { return (uint64_t)swap_32((uint32_t)v) << 32 | swap_32((uint32_t)(v >> 32)); }
 
 /* Word i of the header, in this machine's order; what is not stored is 0. */
 H5Z_DEVICE uint32_t header_word(const h5z_gpu_batch *b, const settings *s, uint32_t i) {
   const uint32_t word = i + 1 < b->ncd ? b->cd[i + 1] : 0;
-  return s->swapped ? swap32(word) : word;
+  return s->swapped ? swap_32(word) : word;
 }
 
 H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
@@ -160,24 +160,16 @@ H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
   return rank == 1 ? (uint8_t)i : (uint8_t)(words[first + i / 8] >> i % 8 * 8);
 }
 
-#define PASTE_(x, width, rank) x##_##width##_##rank
-#define PASTE(x, width, rank) PASTE_(x, width, rank)
-#define NAME(x) PASTE(x, WIDTH, RANK)
+#define PASTE_(x, width) x##_##width
+#define PASTE(x, width) PASTE_(x, width)
+#define NAME(x) PASTE(x, WIDTH)
 
 #define WIDTH 32
 #define UINT uint32_t
 #define INT int32_t
 #define PBITS 5u
 #define EBITS 8
-#define scaled_32_1 scaled_32
-#define scaled_32_2 scaled_32
-#define scaled_32_3 scaled_32
-#define scaled_32_4 scaled_32
-#define swap_32_1 swap32
-#define swap_32_2 swap32
-#define swap_32_3 swap32
-#define swap_32_4 swap32
-#include "gpu_ranks.h"
+#include "gpu_block.h"
 #undef WIDTH
 #undef UINT
 #undef INT
@@ -189,15 +181,7 @@ H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
 #define INT int64_t
 #define PBITS 6u
 #define EBITS 11
-#define scaled_64_1 scaled_64
-#define scaled_64_2 scaled_64
-#define scaled_64_3 scaled_64
-#define scaled_64_4 scaled_64
-#define swap_64_1 swap64
-#define swap_64_2 swap64
-#define swap_64_3 swap64
-#define swap_64_4 swap64
-#include "gpu_ranks.h"
+#include "gpu_block.h"
 
 H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, order, 256);
@@ -217,15 +201,14 @@ H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
   bits r = {.in = p.in, .size = p.size};
   for (uint64_t block = fixed ? p.lane : 0; block < s.blocks; block += fixed ? p.lanes : 1) {
     if (fixed) bits_seek(&r, block * s.max_bits);
-#define BLOCK(width, rank)                                                                 \
-  case width / 8 * 8 + rank: {                                                             \
-    uint##width##_t values[1u << 2 * rank];                                                \
-    decode_##width##_##rank(&r, &s, order, values);                                        \
-    if (bits_tell(&r) <= p.size * 8) scatter_##width##_##rank(values, &s, block, p.out);   \
-    break;                                                                                 \
-  }
-    switch (s.elem * 8 + s.rank) {
-      BLOCK(32, 1) BLOCK(32, 2) BLOCK(32, 3) BLOCK(32, 4) BLOCK(64, 1) BLOCK(64, 2) BLOCK(64, 3) BLOCK(64, 4)
+    if (s.elem == 4) {
+      uint32_t values[256];
+      decode_32(&r, &s, order, values);
+      if (bits_tell(&r) <= p.size * 8) scatter_32(values, &s, block, p.out);
+    } else {
+      uint64_t values[256];
+      decode_64(&r, &s, order, values);
+      if (bits_tell(&r) <= p.size * 8) scatter_64(values, &s, block, p.out);
     }
     if (bits_tell(&r) > p.size * 8) {
       h5z_gpu_answer(&b, &p, 0, H5Z_E_CORRUPT);
