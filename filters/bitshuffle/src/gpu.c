@@ -7,6 +7,7 @@
  * is H5Z_E_UNSUPPORTED: its entropy coding is the CPU's.
  */
 #include <h5z/gpu/blocks.h>
+#include <h5z/gpu/transpose.h>
 
 #define H5Z_LZ4_DECODE lz4_in_shared
 #define H5Z_LZ4_MEMORY H5Z_LOCAL
@@ -43,35 +44,6 @@ H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
   return s->codec == CODEC_NONE || s->codec == CODEC_LZ4 ? 0 : H5Z_E_PARAM;
 }
 
-/* The bits of eight bytes, transposed. */
-H5Z_DEVICE uint64_t transposed(uint64_t x) {
-  uint64_t t = (x ^ x >> 7) & 0x00AA00AA00AA00AAu;
-  x ^= t ^ t << 7;
-  t = (x ^ x >> 14) & 0x0000CCCC0000CCCCu;
-  x ^= t ^ t << 14;
-  t = (x ^ x >> 28) & 0x00000000F0F0F0F0u;
-  return x ^ t ^ t << 28;
-}
-
-/* An item of a block of n elements: one byte of eight neighbouring ones, from eight rows of n / 8 bytes. */
-#define ROWS_TO_BITS(in, out, n, elem, item)                                                             \
-  do {                                                                                                   \
-    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
-    uint64_t bits_ = 0;                                                                                  \
-    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(byte_ * 8 + i_) * row_ + at_] << 8 * i_; \
-    bits_ = transposed(bits_);                                                                           \
-    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(at_ * 8 + i_) * (elem) + byte_] = (uint8_t)(bits_ >> 8 * i_); \
-  } while (0)
-
-#define BITS_TO_ROWS(in, out, n, elem, item)                                                             \
-  do {                                                                                                   \
-    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
-    uint64_t bits_ = 0;                                                                                  \
-    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(at_ * 8 + i_) * (elem) + byte_] << 8 * i_; \
-    bits_ = transposed(bits_);                                                                           \
-    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(byte_ * 8 + i_) * row_ + at_] = (uint8_t)(bits_ >> 8 * i_); \
-  } while (0)
-
 /* Chunks without compression, both directions. An item is a byte of eight neighbouring elements, across all blocks. */
 H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows) {
   const uint64_t n = p->size / s->elem, whole = n / s->block * s->block, items = n / 8 * s->elem;
@@ -79,8 +51,8 @@ H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows)
   for (uint64_t i = p->lane; i < items; i += p->lanes) {
     const uint64_t block = i / block_items, at = block * s->block * s->elem;
     const uint64_t elements = block * s->block < whole ? s->block : last;
-    if (to_rows) BITS_TO_ROWS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
-    else ROWS_TO_BITS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
+    if (to_rows) H5Z_GPU_BITS_TO_ROWS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
+    else H5Z_GPU_ROWS_TO_BITS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
   }
   for (uint64_t i = items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
 }
@@ -152,10 +124,10 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
     int good = block != NULL && length <= INT32_MAX;
     if (want <= SHARED_BLOCK) {
       good = good && lz4_in_shared(block, length, rows, want);
-      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) ROWS_TO_BITS(rows, p.out + at, n, s.elem, k);
+      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) H5Z_GPU_ROWS_TO_BITS(rows, p.out + at, n, s.elem, k);
     } else {
       good = good && lz4_in_scratch(block, length, large + at, want);
-      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) ROWS_TO_BITS(large + at, p.out + at, n, s.elem, k);
+      for (uint64_t k = h5z_lane(); good && k < items; k += h5z_lanes()) H5Z_GPU_ROWS_TO_BITS(large + at, p.out + at, n, s.elem, k);
     }
     if (!good) {
       h5z_gpu_fail(&b, &p, H5Z_E_CORRUPT);
@@ -211,12 +183,12 @@ H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
     H5Z_GLOBAL uint8_t *out = run + bytes + H5Z_GPU_LENGTH;
     uint32_t length;
     if (want <= SHARED_BLOCK) {
-      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) BITS_TO_ROWS(p.in + at, rows, n, s.elem, k);
+      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) H5Z_GPU_BITS_TO_ROWS(p.in + at, rows, n, s.elem, k);
       h5z_sync();
       length = lz4_of_shared(rows, want, out, most, search);
     } else {
       /* The rows wait where the chunk will be, in the block's own place there. */
-      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) BITS_TO_ROWS(p.in + at, p.out + at, n, s.elem, k);
+      for (uint64_t k = h5z_lane(); k < items; k += h5z_lanes()) H5Z_GPU_BITS_TO_ROWS(p.in + at, p.out + at, n, s.elem, k);
       h5z_sync();
       length = lz4_of_room(p.out + at, want, out, most, search);
     }

@@ -112,7 +112,8 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
         else expect([status, sha256(bytes)], what).toEqual([0, one.sha256]);
       });
     });
-    expect(refused).toBeLessThan(golden.cases.length * SHAPES.length * 0.4);
+    // Blosc has six codecs, of which kernels take three.
+    expect(refused).toBeLessThan(golden.cases.length * SHAPES.length * 0.5);
   });
 
   test('refuse what the filter refuses, for the same reason', () => {
@@ -123,6 +124,7 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
           lanes,
           seed: lanes,
           parts: 2,
+          largeBlocks: true,
           chunks: [{ bytes: read({ cdValues, size, ...chunk }), room: size }],
         })),
       ),

@@ -312,10 +312,12 @@ class Tests:
             for shape in SHAPES:
                 answers = self.run(name, cd, [(self.bytes_of(case), case["size"]) for case in cases], shape)
                 for case, (status, out) in zip(cases, answers):
-                    right = case.get("status", 0)
-                    digest = hashlib.sha256(out).hexdigest() if status == 0 else None
-                    good = self.check(status == right and digest == case.get("sha256"), name, case["name"], shape, "status", status)
-                    self.results[name]["golden" if right == 0 else "refused"] += good
+                    if status == UNSUPPORTED and case.get("mayRefuse"):
+                        self.results[name]["refused"] += 1
+                        continue
+                    good = self.check(status == 0 and hashlib.sha256(out).hexdigest() == case["sha256"], name, case["name"], shape,
+                                      "status", status)
+                    self.results[name]["golden"] += good
                 sound = [out for status, out in answers if status == 0]
                 if self.filters[name]["encode"] and sound:
                     self.encoded(name, cd, sound, shape)
@@ -333,6 +335,8 @@ class Tests:
             for shape in SHAPES[-2:]:
                 answers = self.run(name, cd, [(self.bytes_of(case), case["size"]) for case in cases], shape)
                 for case, (status, out) in zip(cases, answers):
+                    if status == UNSUPPORTED and case.get("mayRefuse"):
+                        continue
                     digest = hashlib.sha256(out).hexdigest() if status == 0 else None
                     good = self.check((status, digest) == (case["status"], case.get("sha256")), name, case["name"], shape,
                                       "status", status, "for", case["status"])
@@ -669,7 +673,7 @@ def main():
     parser.add_argument("--no-sanitizer", action="store_true")
     options = parser.parse_args()
     if options.quick:
-        SHAPES[:] = SHAPES[1:2]
+        SHAPES[:] = [(3, 32)]
 
     with open(os.path.join(HERE, "cases.json")) as file:
         cases = json.load(file)

@@ -21,7 +21,10 @@ interface Row extends GpuRow {
 interface Answer extends GpuResult {
   readonly failures: string[];
   readonly reason?: string;
-  readonly kernels: Record<string, { sha256: string; golden: number; damaged: number; encoded: number }>;
+  readonly kernels: Record<
+    string,
+    { sha256: string; golden: number; refused: number; damaged: number; encoded: number }
+  >;
   readonly benchmarks: Row[];
   readonly processor: NonNullable<GpuResult['processor']>;
   readonly nvcomp: { readonly ran: boolean; readonly reason?: string };
@@ -76,13 +79,14 @@ describe.skipIf(noKernels !== undefined)(`the folder (${noKernels ?? 'a stand-in
       folder,
       '--quick',
       '--bytes',
-      '150000',
+      '80000',
       '--driver',
       freshDriver(library),
     );
     expect([status, answer.ok, answer.failures, answer.device], said).toEqual([0, true, [], 'Stand-in 0']);
-    for (const [name, { golden, damaged, encoded }] of Object.entries(answer.kernels)) {
+    for (const [name, { golden, refused, damaged, encoded }] of Object.entries(answer.kernels)) {
       expect(golden, name).toBeGreaterThan(10);
+      expect(golden, name).toBeGreaterThan(refused);
       expect(damaged, name).toBeGreaterThan(50);
       if (['shuffle', 'lz4', 'bitshuffle'].includes(name)) expect(encoded).toBeGreaterThan(10);
     }

@@ -13,6 +13,7 @@
 #ifndef H5Z_GPU_LZ4_LENGTH
 #define H5Z_GPU_LZ4_LENGTH
 #include <h5z/gpu/lz4_rules.h>
+#include <h5z/gpu/match.h>
 
 /* Adds the bytes of a length to *length, from in[*at] on; 0 when they are not there or make it longer than `most`. */
 H5Z_DEVICE int h5z_lz4_length(H5Z_GLOBAL const uint8_t *in, uint32_t nin, uint32_t *at, uint32_t *length, uint32_t most) {
@@ -46,14 +47,7 @@ H5Z_DEVICE int H5Z_LZ4_DECODE(H5Z_GLOBAL const uint8_t *in, uint32_t nin, H5Z_LZ
     if (match == 19 && !h5z_lz4_length(in, nin, &ip, &match, size)) return 0;
     if (offset == 0 || offset > op || match > size - op || size - op - match < H5Z_LZ4_LAST) return 0;
     h5z_sync();
-    /* A match may reach into itself: its bytes repeat every `offset`, and those before it are all there. */
-    uint32_t from = lane % offset;
-    const uint32_t step = lanes % offset;
-    for (uint32_t i = lane; i < match; i += lanes) {
-      out[op + i] = out[op - offset + from];
-      from += step;
-      if (from >= offset) from -= offset;
-    }
+    H5Z_GPU_COPY_MATCH(out, op, offset, match);
     op += match;
     h5z_sync();
   }
