@@ -1,7 +1,8 @@
 """What H5Z_HSDS=1 changes in h5pyd: datasets with any filter can be created, and hsload and hsget carry filters over.
 
-    _hl.filters, _hl.dataset    create_dataset(..., compression=32013, compression_opts=(...)), or hdf5plugin's objects
-    _apps.utillib               hsload links and copies, and hsget writes, the whole pipeline with its parameters
+    _hl.filters, _hl.dataset    create_dataset(..., compression=32013, compression_opts=(...)), or hdf5plugin's objects; and
+                                compression_opts of such a dataset, which hsls prints
+    _apps.utillib               hsload links and copies, hsget writes and hscopy copies the whole pipeline with its parameters
 """
 
 import contextlib
@@ -45,8 +46,20 @@ def change_filters(m):
 
 
 def change_dataset(m):
-    """make_new_dset of h5pyd._hl.dataset: one argument more, `h5z_filters`, and any filter ID as `compression`."""
-    stock = m.make_new_dset
+    """h5pyd._hl.dataset: make_new_dset takes one argument more, `h5z_filters`, and any filter ID as `compression`;
+    Dataset.compression_opts are the stored cd_values where h5pyd itself knows none, as a tuple."""
+    stock, stock_opts = m.make_new_dset, m.Dataset.compression_opts
+
+    @property
+    def compression_opts(self):
+        options, name = stock_opts.fget(self), self.compression
+        if options is None and name is not None:
+            for item in self._filters:
+                if isinstance(item, dict) and item.get("name") == name and item.get("parameters"):
+                    return item["parameters"][0] if item.get("id") == 1 else tuple(item["parameters"])
+        return options
+
+    m.Dataset.compression_opts = compression_opts
 
     @functools.wraps(stock)
     def make_new_dset(parent, *args, compression=None, compression_opts=None, shuffle=None, h5z_filters=None, **kwargs):
@@ -95,6 +108,8 @@ def change_utillib(m):
                 target = _to_file(dobj, ctx)
             elif m.is_h5py(dobj) and not m.is_h5py(ctx["fout"]):
                 target = _to_server(m, dobj, ctx)
+            elif not m.is_h5py(dobj):
+                target = _between(dobj, ctx)
         if target is None:
             return stock(dobj, ctx)
         return stock(dobj, {**ctx, "fout": target})
@@ -143,19 +158,18 @@ def _to_server(m, dobj, ctx):
         return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(
             name, h5z_filters=items, **{**kwargs, "chunks": _few_together(kwargs.get("chunks"))}))
     if all(number in _HSDS_OWN for number, _, _ in stages):
-        own = {"shuffle": any(number == 2 for number, _, _ in stages) and any(n == 1 or n >= 256 for n, _, _ in stages)}
-        for number, _, values in stages:
-            if number == 1 or number >= 256:
-                own["compression"] = _HSDS_OWN[number]
-                own["compression_opts"] = values[0] if number == 1 and values else None
-        return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(name, **own, **kwargs))
+        packed = any(number == 1 or number >= 256 for number, _, _ in stages)
+        # HSDS takes scaleoffset for a compressor, does nothing for it, and undoes shuffle that it did not do.
+        unsafe = 6 if packed else 2
+        items = [_own_item(number, flags, values) for number, flags, values in stages if number != unsafe]
+        return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(name, h5z_filters=items, **kwargs))
     items = [_item(number, {"parameters": _client(number, values), "flags": flags}) for number, flags, values in stages]
 
     def create(name, kwargs):
         try:
             return fout.create_dataset(name, h5z_filters=items, **kwargs)
         except OSError as error:
-            if "400" not in str(error) and getattr(error, "errno", None) != 400:
+            if "H5Z_E_NOT_APPLICABLE" not in str(error):
                 raise
             logging.warning("h5z_hsds: %s is copied without its filters: %s", name, error)
             return fout.create_dataset(name, **kwargs)
@@ -172,6 +186,12 @@ def _few_together(chunks):
         largest = factors.index(max(factors))
         factors[largest] = (factors[largest] + 1) // 2
     return {**chunks, "dims": [hyper * factor for hyper, factor in zip(chunks["hyper_dims"], factors)]}
+
+
+def _own_item(number, flags, values):
+    """A filter under HSDS's own name, by which it stores chunks in its own way; the file's cd_values stay beside it."""
+    level = {"level": values[0]} if number == 1 and values else {}
+    return _item(number, {"name": _HSDS_OWN[number], "parameters": values, "flags": flags, **level})
 
 
 def _item(number, more):
@@ -214,6 +234,23 @@ def _client(number, stored):
         return stored
 
 
+# ---------------------------------------------------------------------------------------------------- server to server
+
+
+def _between(dobj, ctx):
+    if not any("parameters" in item for item in dobj._filters):
+        return None
+    own = all(item.get("name") in _HSDS_OWN.values() for item in dobj._filters)
+    items = []
+    for item in dobj._filters:
+        more = {key: value for key, value in item.items() if key != "h5zMasks"}
+        if "parameters" in more and not own:
+            more["parameters"] = _client(item["id"], item["parameters"])
+        items.append(more)
+    fout = ctx["fout"]
+    return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(name, h5z_filters=items, **kwargs))
+
+
 # ------------------------------------------------------------------------------------------------------ server to file
 
 
@@ -225,19 +262,27 @@ def _to_file(dobj, ctx):
         if name in ("nbit", "scaleoffset") and "parameters" not in item:
             continue  # HSDS accepts them and does nothing
         stages.append((number, item))
-    if not stages or all(number in (1, 2, 3) for number, _ in stages):
-        return None
+    if all(number in (1, 2) and "parameters" not in item and item.get("name") != "deflate" for number, item in stages):
+        return None  # h5pyd knows how
     import h5py
 
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     for number, item in stages:
         try:
             values = _client(number, item["parameters"]) if "parameters" in item else _words(number, item)
-            properties.set_filter(number, item.get("flags", OPTIONAL if number >= 256 else 0), tuple(values))  # as h5py does
+            properties.set_filter(number, item.get("flags", 0 if number == 3 else OPTIONAL), tuple(values))  # as HDF5 and h5py do
         except (H5zError, ValueError, TypeError) as error:
             logging.warning("h5z_hsds: %s is written without filter %s: %s", dobj.name, number, error)
     fout = ctx["fout"]
-    return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(name, dcpl=properties, **kwargs))
+    return _Target(fout, dobj.name, lambda name, kwargs: fout.create_dataset(
+        name, dcpl=properties, **{**kwargs, "chunks": _chunks_of(dobj)}))
+
+
+def _chunks_of(dobj):
+    """The chunk shape for a dataset of HSDS in a file: that of the linked file, or HSDS's own where that fits."""
+    layout = dobj.id.dcpl_json.get("layout") or {}
+    dims = layout.get("hyper_dims") or layout.get("dims") or dobj.chunks
+    return tuple(min(dim, most or dim) for dim, most in zip(dims, dobj.maxshape)) if dims else True
 
 
 def _words(number, item):

@@ -209,7 +209,9 @@ def change_stor_util(m):
     _state["own"] = frozenset(stock_filters())
 
     def getCompressors():
-        return list(dict.fromkeys([*stock_compressors(), *_state["names"]]))
+        # A client takes the first of a dataset's filters that is here for its compression: shuffle and checksums are none.
+        ours = (name for name in _state["names"] if name not in stock_filters(include_compressors=False))
+        return list(dict.fromkeys([*stock_compressors(), *ours]))
 
     def getSupportedFilters(include_compressors=True):
         return list(dict.fromkeys([*stock_filters(include_compressors), *_state["names"]]))

@@ -1,7 +1,7 @@
 """What the tests ask of HSDS through h5pyd, one JSON command a line on stdin, one JSON answer a line on stdout.
 
 {"do": "digest", "domain": ..., "datasets": [...]}     sha256 of little-endian C-order bytes, or the error, of each dataset
-{"do": "create", "domain": ..., "datasets": [{"name", "dtype", "shape", "chunks", "compression", "options", "seed"}]}
+{"do": "create", "domain": ..., "datasets": [{"name", "dtype", "shape", "chunks", "filters", "seed"}]}     filters: names
 {"do": "check", "domain": ..., "datasets": [as for create]}     largest difference from what `create` wrote
 """
 
@@ -55,7 +55,7 @@ def create(command):
                 data = made(spec)
                 dataset = file.create_dataset(
                     spec["name"], shape=data.shape, dtype=data.dtype, chunks=tuple(spec["chunks"]), maxshape=None,
-                    compression=spec["compression"], compression_opts=spec.get("options"))
+                    h5z_filters=[{"class": "H5Z_FILTER_USER", "name": name} for name in spec["filters"]])
                 dataset[...] = data
                 answers.append({"name": spec["name"], "sha256": hashlib.sha256(little(data)).hexdigest(),
                                 "filters": dataset._filters, "compression": dataset.compression})

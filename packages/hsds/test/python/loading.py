@@ -1,10 +1,12 @@
 """Files for loading.test.ts, and what h5py and h5pyd see in them, by libraries of h5z_hsds: one command as argv[1].
 
-make FILE        datasets of lossy filters with parameters that nobody would guess, of a pipeline of three, and one of one
-                 dimension with more chunks than hsload names one by one
-describe FILE    { dataset: { filters: [[id, parameters in words]], sha256, values } } of a file; of a domain: hdf5://PATH
+make FILE        datasets of lossy filters with parameters that nobody would guess, of a pipeline of three, one of one
+                 dimension with more chunks than hsload names one by one, and one of every other filter with its defaults
+describe FILE    { dataset: { filters: [[id, parameters in words]], wrong: largest distance from the values, shown: compression,
+                 compression_opts and chunks, sha256 } } of a file; of a domain: hdf5://PATH
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +22,8 @@ for entry in h5z_hsds.filter_table().entries:
 
 SHAPE, CHUNK = (64, 96), (32, 48)
 LINE, PIECE = (64 * 96,), (256,)
+#: Element types that a filter is tried with until it takes one.
+TYPES = ("<u2", "<i4", "<f4", "|u1", "<i2")
 MADE = {
     "zfp": ("<f4", [("zfp", 'mode = "accuracy", tolerance = 0.0625')]),
     "sz3": ("<f4", [("sz3", 'mode = "absolute", absolute = 0.03')]),
@@ -29,20 +33,29 @@ MADE = {
 }
 
 
-def values(name):
+def values(name, dtype):
     """Smooth numbers between 10 and 110."""
     smooth = numpy.sin(numpy.arange(LINE[0]) / 50.0) * 50 + 60
-    return smooth.astype(MADE[name][0]).reshape(LINE if name == "line" else SHAPE)
+    return smooth.astype(dtype).reshape(LINE if name == "line" else SHAPE)
 
 
 def make(path):
     with h5py.File(path, "w") as file:
-        for name, (_dtype, stages) in MADE.items():
-            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            for filter_name, words in stages:
-                entry = h5z_hsds.filter_table().entry(filter_name)
-                properties.set_filter(entry.id, 0, tuple(entry.library().parse(words)))
-            file.create_dataset(name, data=values(name), chunks=PIECE if name == "line" else CHUNK, dcpl=properties)
+        for name, (dtype, stages) in MADE.items():
+            create(file, name, dtype, stages)
+        for entry in h5z_hsds.filter_table().entries:
+            for dtype in TYPES if entry.name not in MADE else ():
+                with contextlib.suppress(ValueError, OSError):  # no filter for such elements
+                    create(file, entry.name, dtype, [(entry.name, "")])
+                    break
+
+
+def create(file, name, dtype, stages):
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    for filter_name, words in stages:
+        entry = h5z_hsds.filter_table().entry(filter_name)
+        properties.set_filter(entry.id, 0, tuple(entry.library().parse(words)))
+    file.create_dataset(name, data=values(name, dtype), chunks=PIECE if name == "line" else CHUNK, dcpl=properties)
 
 
 def words_of(number, stored):
@@ -63,8 +76,9 @@ def describe(path):
     with opened as file:
         for name in file:
             data = file[name][...]
-            wrong = float(numpy.abs(data.astype("f8") - values(name).astype("f8")).max())
+            wrong = float(numpy.abs(data.astype("f8") - values(name, data.dtype).astype("f8")).max())
             answer[name] = {"filters": stages_of(file[name]), "wrong": wrong,
+                            "shown": [file[name].compression, file[name].compression_opts, file[name].chunks],
                             "sha256": hashlib.sha256(numpy.ascontiguousarray(data).tobytes()).hexdigest()}
     return answer
 

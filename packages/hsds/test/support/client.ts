@@ -26,8 +26,8 @@ export interface NewDataset {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly chunks: readonly number[];
-  readonly compression: string | number | null;
-  readonly options?: unknown;
+  /** Names of filters, in their order. */
+  readonly filters: readonly string[];
   readonly seed?: number;
 }
 
@@ -80,11 +80,11 @@ export class Client {
   }
 }
 
-/** hsload or hsget with these arguments, in the folder that holds the bucket. */
+/** A program of h5pyd with these arguments, in the folder that holds the bucket; its output. */
 export async function load(
   environment: Environment,
   server: Hsds,
-  program: 'hsload' | 'hsget',
+  program: 'hsload' | 'hsget' | 'hscopy' | 'hsls',
   args: readonly string[],
   more: Record<string, string> = { H5Z_HSDS: '1' },
 ): Promise<string> {

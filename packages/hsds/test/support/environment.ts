@@ -15,6 +15,8 @@ const SCRIPTS = {
   'hsds-servicenode': 'hsds.servicenode',
   hsload: 'h5pyd._apps.hsload',
   hsget: 'h5pyd._apps.hsget',
+  hscopy: 'h5pyd._apps.hscopy',
+  hsls: 'h5pyd._apps.hsls',
 };
 
 export interface Environment {
