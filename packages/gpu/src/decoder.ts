@@ -55,7 +55,7 @@ export interface DeviceDecoder<K extends GpuKind> {
   readonly reason: string | undefined;
   /** Bytes from one decoded chunk to the next: the size, rounded up to the device's alignment. */
   readonly stride: number;
-  /** The pipeline on the device, for batches of one's own; undefined where the codecs decode. */
+  /** The pipeline on the device, to decode batches of one's own; undefined where the codecs decode. */
   readonly pipeline: GpuPipeline<K> | undefined;
   /**
    * Decodes chunks in the order given. Resolves when all are in their places, with what became of each: a damaged chunk has
@@ -128,7 +128,7 @@ export async function createDecoder<K extends GpuKind>(
   const onGpu = last.length === 0 || (made.length > 0 && known.length === made.length);
   if (!onGpu) return new Decoder(gpu, codecs, size, undefined, reason);
   try {
-    const pipeline = await gpu.prepare(made);
+    const pipeline = await gpu.prepare(made, 'decode');
     const rest = last.length > 0 ? { pipeline: createPipeline(last), adds: known } : undefined;
     return new Decoder(gpu, codecs, size, pipeline, reason, rest);
   } catch (error) {

@@ -148,8 +148,9 @@ export interface Gpu<K extends GpuKind = GpuKind> {
   /**
    * Compiles the kernels. Throws H5Z_NO_GPU with the compiler's words when the device does not take them. What only some
    * cd_values or chunks lack on the GPU (mode `partial` in the manifest) is no error here: chunks get H5Z_E_UNSUPPORTED.
+   * `direction`: the only one that is wanted; WebGPU compiles no more than that. Default: both.
    */
-  prepare(stages: readonly GpuStage[]): Promise<GpuPipeline<K>>;
+  prepare(stages: readonly GpuStage[], direction?: 'decode' | 'encode'): Promise<GpuPipeline<K>>;
   /** Uninitialised memory that batches can read and write and that `read` can read. Throws H5Z_E_MEMORY. */
   allocate(bytes: number): Promise<GpuMemory<K>>;
   free(memory: GpuMemory<K>): void;

@@ -44,7 +44,7 @@ const COPY = `
 @group(0) @binding(5) var<storage, read_write> after: array<vec2<u32>>;
 
 @compute @workgroup_size(64)
-fn h5z_copy_decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn h5z_copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                    @builtin(local_invocation_index) lane: u32) {
   let number = group.x + group.y * groups.x;
   let parts = batch[1].x;
@@ -160,7 +160,10 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuInU
   return new WebGpu(await find(options), options);
 }
 
-/** A stage with its compiled kernels. */
+type Direction = 'decode' | 'encode';
+const DIRECTIONS: readonly Direction[] = ['decode', 'encode'];
+
+/** A stage with its compiled kernels, undefined with the copy. */
 interface Compiled {
   readonly stage: GpuStage | undefined;
   readonly decode: readonly GPUComputePipeline[];
@@ -177,8 +180,8 @@ class WebGpu implements WebGpuInUse {
   readonly layout: GPUBindGroupLayout;
   readonly #own: boolean;
   readonly #pipelineLayout: GPUPipelineLayout;
-  /** By their text: what compiles once serves all pipelines. */
-  readonly #compiled = new Map<string, Promise<Omit<Compiled, 'stage'>>>();
+  /** By direction and text: what compiles once serves all pipelines. */
+  readonly #compiled = new Map<string, Promise<GPUComputePipeline[]>>();
   readonly #sent: Promise<GPUBuffer>[] = [];
   gone: string | undefined;
 
@@ -202,29 +205,39 @@ class WebGpu implements WebGpuInUse {
     this.#pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [this.layout] });
   }
 
-  async prepare(stages: readonly GpuStage[]): Promise<GpuPipeline<'webgpu'>> {
-    const compiled = await Promise.all([undefined, ...stages].map((stage) => this.#kernels(stage)));
-    return new WebGpuPipeline(this, stages, compiled);
+  async prepare(stages: readonly GpuStage[], direction?: Direction): Promise<GpuPipeline<'webgpu'>> {
+    const directions = direction === undefined ? DIRECTIONS : [direction];
+    const compiled = await Promise.all(
+      [undefined, ...stages].map(async (stage) => {
+        const [decode, encode] = await Promise.all(
+          DIRECTIONS.map((one) => (directions.includes(one) ? this.#kernels(stage, one) : [])),
+        );
+        return { stage, decode: decode ?? [], encode: encode ?? [] };
+      }),
+    );
+    return new WebGpuPipeline(this, stages, compiled, directions);
   }
 
-  async #kernels(stage: GpuStage | undefined): Promise<Compiled> {
+  #kernels(stage: GpuStage | undefined, direction: Direction): Promise<GPUComputePipeline[]> {
     const text = stage?.kernels ?? COPY;
-    let compiling = this.#compiled.get(text);
+    const key = stage === undefined ? text : `${direction} ${text}`;
+    let compiling = this.#compiled.get(key);
     if (compiling === undefined) {
-      compiling = this.#compile(stage, text);
-      this.#compiled.set(text, compiling);
-      compiling.catch(() => this.#compiled.delete(text));
+      compiling = this.#compile(stage, text, direction);
+      this.#compiled.set(key, compiling);
+      compiling.catch(() => this.#compiled.delete(key));
     }
-    return { stage, ...(await compiling) };
+    return compiling;
   }
 
-  async #compile(stage: GpuStage | undefined, code: string): Promise<Omit<Compiled, 'stage'>> {
+  async #compile(stage: GpuStage | undefined, code: string, direction: Direction): Promise<GPUComputePipeline[]> {
     this.check();
     const module = this.webgpu.createShaderModule({ code });
     const { lanes } = this.shape;
     const constants = stage === undefined || lanes === undefined ? {} : { constants: { H5Z_LANES: lanes } };
-    const pipelines = (names: readonly string[]): Promise<GPUComputePipeline[]> =>
-      Promise.all(
+    const names = stage === undefined ? ['h5z_copy'] : kernelNames(stage, direction);
+    try {
+      return await Promise.all(
         names.map((entryPoint) =>
           this.webgpu.createComputePipelineAsync({
             label: entryPoint,
@@ -233,10 +246,6 @@ class WebGpu implements WebGpuInUse {
           }),
         ),
       );
-    try {
-      if (stage === undefined) return { decode: await pipelines(['h5z_copy_decode']), encode: [] };
-      const decode = await pipelines(kernelNames(stage, 'decode'));
-      return { decode, encode: await pipelines(kernelNames(stage, 'encode')) };
     } catch (cause) {
       const errors = (await module.getCompilationInfo()).messages.filter(({ type }) => type === 'error');
       const why = errors.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ') || messageOf(cause);
@@ -370,22 +379,31 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
   readonly canEncode: boolean;
   readonly #gpu: WebGpu;
   readonly #compiled: ReadonlyMap<GpuStage | undefined, Compiled>;
+  readonly #directions: readonly Direction[];
   readonly #cd = new Map<GpuStage | undefined, GPUBuffer>();
 
-  constructor(gpu: WebGpu, stages: readonly GpuStage[], compiled: readonly Compiled[]) {
+  constructor(
+    gpu: WebGpu,
+    stages: readonly GpuStage[],
+    compiled: readonly Compiled[],
+    directions: readonly Direction[],
+  ) {
     this.#gpu = gpu;
     this.stages = stages;
     this.#compiled = new Map(compiled.map((one) => [one.stage, one]));
+    this.#directions = directions;
     this.canEncode = compiled.every(({ stage, encode }) => stage === undefined || encode.length > 0);
     for (const { stage } of compiled)
       this.#cd.set(stage, gpu.buffer(0, STORAGE, Uint32Array.from([...(stage?.cdValues ?? []), 0])));
   }
 
   decode(batch: GpuBatch<'webgpu'>): GpuWork {
+    this.#prepared('decode');
     return this.#run('decode', batch);
   }
 
   encode(batch: GpuBatch<'webgpu'>): GpuWork {
+    this.#prepared('encode');
     const lacks = [...this.#compiled.values()].find(({ stage, encode }) => stage !== undefined && encode.length === 0);
     if (lacks !== undefined)
       throw new H5zError('H5Z_READ_ONLY', `the kernels of ${lacks.stage?.name} only decode`, {
@@ -399,7 +417,14 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     this.#cd.clear();
   }
 
-  #run(direction: 'decode' | 'encode', { src, dst, chunks, queue }: GpuBatch<'webgpu'>): GpuWork {
+  #prepared(direction: Direction): void {
+    if (this.#directions.includes(direction)) return;
+    throw new H5zError('H5Z_PARAMETER', `the pipeline was not prepared to ${direction}`, {
+      remedy: `pass '${direction}' to prepare, or nothing`,
+    });
+  }
+
+  #run(direction: Direction, { src, dst, chunks, queue }: GpuBatch<'webgpu'>): GpuWork {
     const gpu = this.#gpu;
     gpu.check();
     for (const [name, buffer] of Object.entries({ src, dst }))
@@ -426,8 +451,13 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     const windows = windowsOf(planned, chunks.length, { src, dst });
     const sizes = { even: planned.even, odd: planned.odd, src: windows.src.size, dst: windows.dst.size };
     const scratch = planned.steps.map(
-      ({ stage, to }) =>
-        (parts + 1) * chunks.length * SCRATCH_WORDS * 4 + (stage?.scratch[direction] === true ? sizes[to] : 0),
+      (step, i) =>
+        (parts + 1) * chunks.length * SCRATCH_WORDS * 4 +
+        (direction === 'decode'
+          ? step.stage?.scratch.decode === true
+            ? sizes[step.to]
+            : 0
+          : chunks.length * ownScratch(step, planned.steps[i - 1]?.room ?? planned.sizes)),
     );
     const needs = [...Object.values(sizes), ...scratch];
     if (needs.some((bytes) => bytes > limit))
@@ -502,7 +532,7 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
   }
 
   #record(
-    direction: 'decode' | 'encode',
+    direction: Direction,
     encoder: GPUCommandEncoder,
     step: PlanStep,
     buffers: Partial<Record<PlanMemory, Window>>,
@@ -547,12 +577,19 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
     const pass = encoder.beginComputePass();
     pass.setBindGroup(0, group);
     const compiled = this.#compiled.get(step.stage);
-    for (const pipeline of (step.stage === undefined ? compiled?.decode : compiled?.[direction]) ?? []) {
+    for (const pipeline of compiled?.[direction] ?? []) {
       pass.setPipeline(pipeline);
       pass.dispatchWorkgroups(x, Math.ceil(groups / x));
     }
     pass.end();
   }
+}
+
+/** Bytes of scratch that each chunk gets to be encoded in: room for the largest one, and for what is made of it. */
+function ownScratch({ stage }: PlanStep, sizes: Float64Array): number {
+  if (stage?.scratch.encode !== true) return 0;
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  return roundUp(stage.bound(largest), 4) + roundUp(largest, 4);
 }
 
 /** The parts of the batch's own buffers that its sound chunks lie in. */

@@ -159,7 +159,7 @@ export async function main(implementation: GPU, input: { files: DeviceFile[] }):
   wrong.stopped = await failure(() =>
     decoder.decode([{ data: stored[0] as Uint8Array }], { into: dst, signal: stop.signal }),
   );
-  wrong.readOnly = await failure(() => decoder.pipeline?.encode({ src, dst, chunks }));
+  wrong.decoderOnly = await failure(() => decoder.pipeline?.encode({ src, dst, chunks }));
   const all = stored.map((data) => ({ data }));
   gpu.webgpu.destroy();
   await gpu.lost;

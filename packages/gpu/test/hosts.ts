@@ -88,7 +88,7 @@ async function inPage(source: string, input: unknown, folder: string): Promise<u
   });
   const browser = await startChromium(env.chromium as string, { webgpu: true });
   try {
-    const { value, error, complaints } = await visit<unknown>(browser, site.url, 170_000);
+    const { value, error, complaints } = await visit<unknown>(browser, site.url, 550_000);
     if (error !== undefined) throw new Error(`the page failed: ${error.message} ${complaints.join(' | ')}`);
     if (complaints.length > 0) throw new Error(`the page complained: ${complaints.join(' | ')}`);
     return value;

@@ -17,6 +17,8 @@ export interface SuiteStage {
   readonly name: string;
   readonly cdValues: readonly number[];
   readonly scratch: GpuStage['scratch'];
+  /** Most bytes that it makes of any chunk of the launch. Default: twice as many, and 64. */
+  readonly bound?: number;
 }
 
 export interface SuiteLaunch {
@@ -107,10 +109,10 @@ export async function runSuite(implementation: GPU, job: SuiteJob): Promise<Suit
         ...stage,
         lanes: 1,
         kernels: job.kernels[stage.name] ?? '',
-        bound: (size) => 2 * size + 64,
+        bound: (size) => stage.bound ?? 2 * size + 64,
       }),
     );
-    const pipeline = await gpu.prepare(stages);
+    const pipeline = await gpu.prepare(stages, launch.direction);
     const { status, sizes } = await pipeline[launch.direction]({ src, dst, chunks }).answers();
     const out = await gpu.read(dst);
     answers.push(

@@ -88,10 +88,12 @@ fn h5z_src_word(at: u32) -> u32 {
   return (low >> shift) | (src[(at >> 2u) + 1u] << (32u - shift));
 }
 
-fn h5z_src_be(at: u32) -> u32 {
-  let x = h5z_src_word(at);
+// A number of four bytes, most significant first, and back.
+fn h5z_be(x: u32) -> u32 {
   return (x << 24u) | ((x & 0xff00u) << 8u) | ((x >> 8u) & 0xff00u) | (x >> 24u);
 }
+
+fn h5z_src_be(at: u32) -> u32 { return h5z_be(h5z_src_word(at)); }
 
 // `word` with byte k (0 is the least significant) replaced.
 fn h5z_with_byte(word: u32, k: u32, byte: u32) -> u32 {

@@ -8,6 +8,8 @@
 // follows in the same word needs no barrier; the first word of a match may hold bytes that other lanes read as its source, and
 // is written when they have.
 
+//#include <h5z/gpu/memory.wgsl> H5Z_NAME=H5Z_NAME
+
 // Byte i of the output is byte i of src from `at` on.
 fn H5Z_NAME_literals(at: u32, out: u32, length: u32, lane: u32) {
   let end = out + length;
@@ -26,20 +28,12 @@ fn H5Z_NAME_literals(at: u32, out: u32, length: u32, lane: u32) {
   }
 }
 
-fn H5Z_NAME_byte(b: u32) -> u32 {
-  return (H5Z_MEMORY[b / 4u] >> ((b & 3u) * 8u)) & 255u;
-}
-
 // Word w of a match: what comes `offset` bytes earlier, which repeats where the match reaches into itself.
 fn H5Z_NAME_matched(w: u32, out: u32, end: u32, offset: u32) -> u32 {
   let b = w * 4u;
   let whole = b >= out && end - b >= 4u;
   if (whole && offset >= end - out) {
-    let source = b - offset;
-    let shift = (source & 3u) * 8u;
-    let low = H5Z_MEMORY[source / 4u];
-    if (shift == 0u) { return low; }
-    return (low >> shift) | (H5Z_MEMORY[source / 4u + 1u] << (32u - shift));
+    return H5Z_NAME_word(b - offset);
   }
   var word = 0u;
   if (!whole) { word = H5Z_MEMORY[w]; }
