@@ -43,7 +43,15 @@ interface Golden {
 }
 
 const FILTERS = fileURLToPath(new URL('../../../filters/', import.meta.url));
-const IDS = { shuffle: 2, fletcher32: 3, lz4: 32004, bitshuffle: 32008, blosc: 32001, zfp: 32013 } as const;
+const IDS = {
+  shuffle: 2,
+  fletcher32: 3,
+  lz4: 32004,
+  bitshuffle: 32008,
+  blosc: 32001,
+  blosc2: 32026,
+  zfp: 32013,
+} as const;
 type Name = keyof typeof IDS;
 const NAMES = Object.keys(IDS) as Name[];
 const { H5Z_E_CORRUPT, H5Z_E_OUTPUT, H5Z_E_PARAM, H5Z_E_UNSUPPORTED } = Object.fromEntries(
@@ -184,7 +192,7 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
             else expect(found, one.name).toBe(one.sha256);
           });
         }
-        expect(refused).toBeLessThan(partial ? golden.length / 2 : 1);
+        expect(refused).toBeLessThan(partial ? golden.length * 0.6 : 1);
       });
 
       it('answers for each damaged chunk as the filter does, and decodes the sound ones between them', async () => {

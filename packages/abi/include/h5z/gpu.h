@@ -26,6 +26,8 @@
  *     memory after a barrier, so that all lanes of a group decide the same.
  *   - All memory is the caller's. H5Z_GLOBAL stands before every pointer to it; addresses of bytes may have any alignment.
  *   - Fixed-width integers, no recursion, no libc, no static data.
+ *   - Functions are H5Z_DEVICE, and H5Z_OUTLINE where they are long and run once for a chunk: a call there costs nothing, and
+ *     the text has them once.
  */
 #ifndef H5Z_GPU_H
 #define H5Z_GPU_H
@@ -46,6 +48,7 @@
 #  define H5Z_LOCAL __attribute__((address_space(3)))
 #  define H5Z_SHARED(type, name, count) static H5Z_LOCAL type name[count] __attribute__((aligned(16)))
 #  define H5Z_DEVICE static inline __attribute__((always_inline))
+#  define H5Z_OUTLINE static __attribute__((noinline))
 
 H5Z_DEVICE uint32_t h5z_lane(void) { return (uint32_t)__nvvm_read_ptx_sreg_tid_x(); }
 H5Z_DEVICE uint32_t h5z_lanes(void) { return (uint32_t)__nvvm_read_ptx_sreg_ntid_x(); }
@@ -58,6 +61,7 @@ H5Z_DEVICE uint32_t h5z_group(void) { return (uint32_t)__nvvm_read_ptx_sreg_ctai
 #  define H5Z_GLOBAL
 #  define H5Z_LOCAL
 #  define H5Z_DEVICE static inline
+#  define H5Z_OUTLINE static
 #  include <h5z/gpu/host.h>
 
 #endif

@@ -66,7 +66,7 @@ H5Z_DEVICE int32_t h5z_gpu_blosc_extension(h5z_gpu_blosc *c) {
 
 /* Reads and checks the header of the chunk at `in`: 0 or an error, the same for all lanes. Chunks of a format newer than `newest` are
  * refused. */
-H5Z_DEVICE int32_t h5z_gpu_blosc_open(H5Z_GLOBAL const uint8_t *in, uint64_t nin, uint32_t newest, h5z_gpu_blosc *c) {
+H5Z_OUTLINE int32_t h5z_gpu_blosc_open(H5Z_GLOBAL const uint8_t *in, uint64_t nin, uint32_t newest, h5z_gpu_blosc *c) {
   if (nin < H5Z_BLOSC_HEADER) return H5Z_E_CORRUPT;
   c->in = in, c->version = in[0], c->flags = in[2], c->typesize = in[3];
   c->size = h5z_gpu_u32le(in + 4), c->block = h5z_gpu_u32le(in + 8), c->length = h5z_gpu_u32le(in + 12);
@@ -99,27 +99,32 @@ H5Z_DEVICE int32_t h5z_gpu_blosc_open(H5Z_GLOBAL const uint8_t *in, uint64_t nin
   return !second && in[1] != 1 ? H5Z_E_VERSION : 0;
 }
 
+/* Whether the caller gave scratch as large as dst, and where the chunk's part of it is. */
+H5Z_DEVICE int h5z_gpu_blosc_scratch(const h5z_gpu_batch *b) {
+  return b->nscratch - ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH >= b->ndst;
+}
+
+H5Z_DEVICE H5Z_GLOBAL uint8_t *h5z_gpu_blosc_aside(const h5z_gpu_batch *b, const h5z_gpu_part *p) {
+  return b->scratch + ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH + b->chunks[p->which].dst;
+}
+
 /* Whether there is room for the data at all, and for a second copy of them where that is needed. */
 H5Z_DEVICE int32_t h5z_gpu_blosc_room(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blosc *c) {
   if (c->size > p->room) return H5Z_E_OUTPUT;
   const int through = c->filter != H5Z_BLOSC_NONE && !c->special && !(c->flags & H5Z_BLOSC_F_MEMCPY);
-  const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
-  return through && c->size > 0 && b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
+  return through && c->size > 0 && !h5z_gpu_blosc_scratch(b) ? H5Z_E_MEMORY : 0;
 }
 
-/* A chunk of one value, or one that is stored as it is; all lanes of all parts. */
-H5Z_DEVICE void h5z_gpu_blosc_plain(const h5z_gpu_part *p, const h5z_gpu_blosc *c) {
+/* Byte `i` of a chunk of one value, or of one that is stored as it is. */
+H5Z_DEVICE uint8_t h5z_gpu_blosc_plain_byte(const h5z_gpu_blosc *c, uint32_t i) {
   const uint64_t nan = c->typesize == 8 ? UINT64_C(0x7ff8000000000000) : UINT64_C(0x7fc00000);
-  const uint32_t value = c->special == H5Z_BLOSC_VALUE ? c->length - H5Z_BLOSC_EXTENDED : 1;
-  for (uint64_t i = p->lane; i < c->size; i += p->lanes)
-    p->out[i] = !c->special                       ? c->in[c->header + i]
-                : c->special == H5Z_BLOSC_VALUE ? c->in[H5Z_BLOSC_EXTENDED + i % value]
-                : c->special == H5Z_BLOSC_NAN   ? (uint8_t)(nan >> 8 * (i % c->typesize))
-                                                : 0;
+  if (!c->special) return c->in[c->header + (uint64_t)i];
+  if (c->special == H5Z_BLOSC_VALUE) return c->in[H5Z_BLOSC_EXTENDED + i % (c->length - H5Z_BLOSC_EXTENDED)];
+  return c->special == H5Z_BLOSC_NAN ? (uint8_t)(nan >> 8 * (i % c->typesize)) : 0;
 }
 
 /* The streams of block `i` of `bytes`, one behind the other, by one group; 0 = they are damaged. */
-H5Z_DEVICE int h5z_gpu_blosc_streams(const h5z_gpu_blosc *c, uint32_t i, uint32_t bytes, H5Z_GLOBAL uint8_t *out) {
+H5Z_OUTLINE int h5z_gpu_blosc_streams(const h5z_gpu_blosc *c, uint32_t i, uint32_t bytes, H5Z_GLOBAL uint8_t *out) {
   const int second = c->version >= H5Z_BLOSC_SECOND;
   /* Before it had a flag, Blosc split by this rule alone. */
   const int small = !second && (c->typesize > 16 || c->block / c->typesize < 128);
@@ -166,14 +171,25 @@ H5Z_DEVICE void h5z_gpu_blosc_undo(const h5z_gpu_blosc *c, H5Z_GLOBAL const uint
   for (uint32_t i = n * elem + lane; i < bytes; i += lanes) out[i] = in[i];
 }
 
+/* Byte `i` of a block of `bytes` whose streams were decoded to `in`, where the filter is undone for what is wanted alone. */
+H5Z_DEVICE uint8_t h5z_gpu_blosc_byte(const h5z_gpu_blosc *c, H5Z_GLOBAL const uint8_t *in, uint32_t bytes, uint32_t i) {
+  const uint32_t elem = c->elem, k = i % elem, e = i / elem;
+  uint32_t n = bytes / elem;
+  if (c->filter == H5Z_BLOSC_BITSHUFFLE) n = c->version >= H5Z_BLOSC_SECOND ? n / 8 * 8 : n % 8 == 0 ? n : 0;
+  if (c->filter == H5Z_BLOSC_NONE || e >= n) return in[i];
+  if (c->filter == H5Z_BLOSC_SHUFFLE) return in[k * n + e];
+  uint32_t byte = 0;
+  for (uint32_t bit = 0; bit < 8; bit++) byte |= (uint32_t)(in[(k * 8 + bit) * (n / 8) + e / 8] >> e % 8 & 1) << bit;
+  return (uint8_t)byte;
+}
+
 /* Decodes an opened chunk that has its answer; every part takes every so many blocks. */
 H5Z_DEVICE void h5z_gpu_blosc_decode(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blosc *c) {
   if (c->special || c->flags & H5Z_BLOSC_F_MEMCPY) {
-    h5z_gpu_blosc_plain(p, c);
+    for (uint64_t i = p->lane; i < c->size; i += p->lanes) p->out[i] = h5z_gpu_blosc_plain_byte(c, (uint32_t)i);
     return;
   }
-  H5Z_GLOBAL uint8_t *aside =
-      b->scratch + ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH + b->chunks[p->which].dst;
+  H5Z_GLOBAL uint8_t *aside = h5z_gpu_blosc_aside(b, p);
   for (uint64_t i = p->part; i < c->blocks; i += b->groups) {
     const uint64_t at = i * c->block;
     const uint32_t bytes = c->size - at < c->block ? (uint32_t)(c->size - at) : c->block;
