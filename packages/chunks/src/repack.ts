@@ -332,7 +332,10 @@ async function* encoded(job: Job, options: RepackOptions): AsyncGenerator<Encode
     }
   }
   try {
-    for await (const { offset = [], data, filterMask } of job.target.encodeEach(noted(), batch)) {
+    for await (const { offset = [], data, filterMask } of job.target.encodeEach(noted(), {
+      ...batch,
+      unchanged: true,
+    })) {
       yield { offset, filterMask, data, bytes: size };
       for (const done of new Set([data, underWay.shift()])) if (done) release(done);
     }

@@ -75,6 +75,11 @@ export interface DecodeLayoutOptions extends DecodeManyOptions {
   readonly covered?: boolean;
 }
 
+export interface EncodeBatchOptions extends BatchOptions {
+  /** Nobody changes the data before its result is there: it need not be copied. Default: it may be changed at once. */
+  readonly unchanged?: boolean;
+}
+
 /** A decoded chunk, its place in the order given and, where that was told, in the dataset. */
 export interface DecodedChunk {
   readonly index: number;
@@ -108,6 +113,8 @@ export interface ChunkRunner {
 export interface RunnerOptions {
   readonly threads: number | undefined;
   readonly output?: Output;
+  /** Of {@link EncodeBatchOptions}. */
+  readonly unchanged?: boolean;
 }
 
 /**
@@ -183,9 +190,9 @@ export async function* decodeEach(
 export async function* encodeEach(
   open: RunnerOpener,
   chunks: DataInputs,
-  options: BatchOptions,
+  options: EncodeBatchOptions,
 ): AsyncGenerator<EncodedEach, void, undefined> {
-  const runner = await open({ threads: threadsOf(options) });
+  const runner = await open({ threads: threadsOf(options), unchanged: options.unchanged === true });
   let index = 0;
   yield* inOrder(runner, chunks, options, async (input) => {
     const chunk = input instanceof Uint8Array ? { data: input } : input;

@@ -15,6 +15,7 @@ export type {
   DecodeIntoOptions,
   DecodeLayoutOptions,
   DecodeManyOptions,
+  EncodeBatchOptions,
   EncodedChunk,
   EncodedEach,
   RunnerOpener,

@@ -2,7 +2,6 @@
 // filter mask says that stage i was skipped when the chunk was written.
 
 import {
-  type BatchOptions,
   type ChunkInputs,
   type ChunkOptions,
   type ChunkRunner,
@@ -13,6 +12,7 @@ import {
   type DecodeManyOptions,
   decodeEach,
   decodeInto,
+  type EncodeBatchOptions,
   type EncodedChunk,
   type EncodedEach,
   encodeEach,
@@ -74,9 +74,9 @@ export interface Pipeline {
   decodeEach(chunks: ChunkInputs, options?: DecodeManyOptions): AsyncIterableIterator<DecodedChunk>;
   encode(data: Uint8Array): EncodedChunk;
   /** Encodes many chunks, in the order given. All results are held at once: `encodeEach` holds a few. */
-  encodeMany(chunks: DataInputs, options?: BatchOptions): Promise<EncodedChunk[]>;
+  encodeMany(chunks: DataInputs, options?: EncodeBatchOptions): Promise<EncodedChunk[]>;
   /** Encodes many chunks, in the order given, a few ahead of the loop that takes them (back-pressure). */
-  encodeEach(chunks: DataInputs, options?: BatchOptions): AsyncIterableIterator<EncodedEach>;
+  encodeEach(chunks: DataInputs, options?: EncodeBatchOptions): AsyncIterableIterator<EncodedEach>;
   /** Zeroed memory of the kind that `decodeMany` fills without a copy. It is the caller's, as any other array. */
   allocate(bytes: number): Uint8Array;
 }
@@ -141,13 +141,13 @@ class StagedPipeline implements Pipeline {
     return encodeStages(this.#prepared, data);
   }
 
-  async encodeMany(chunks: DataInputs, options: BatchOptions = {}): Promise<EncodedChunk[]> {
+  async encodeMany(chunks: DataInputs, options: EncodeBatchOptions = {}): Promise<EncodedChunk[]> {
     const results: EncodedChunk[] = [];
     for await (const { data, filterMask } of this.encodeEach(chunks, options)) results.push({ data, filterMask });
     return results;
   }
 
-  encodeEach(chunks: DataInputs, options: BatchOptions = {}): AsyncIterableIterator<EncodedEach> {
+  encodeEach(chunks: DataInputs, options: EncodeBatchOptions = {}): AsyncIterableIterator<EncodedEach> {
     return encodeEach(this.#openEncoder, chunks, options);
   }
 

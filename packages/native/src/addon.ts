@@ -69,8 +69,11 @@ export interface Addon {
   runDecodeInto(plan: Plan, chunk: Uint8Array, out: Uint8Array): number | Failure;
   runDecode(plan: Plan, chunk: Uint8Array): Uint8Array | Failure;
   runEncode(plan: Plan, data: Uint8Array): Encoded | Failure;
-  /** `threads` 0: as many as there are. `own`: nobody else has `into` until the batch is closed. */
-  openBatch(threads: number, into: Uint8Array | undefined, own: boolean): Batch;
+  /**
+   * `threads` 0: as many as there are. `own`: nobody else has `into` until the batch is closed. `unchanged`: nobody changes
+   * inputs before their results are there.
+   */
+  openBatch(threads: number, into: Uint8Array | undefined, own: boolean, unchanged: boolean): Batch;
   /** Whether threads write straight into `into`. */
   direct(batch: Batch): boolean;
   closeBatch(batch: Batch): void;
@@ -81,9 +84,15 @@ export interface Addon {
    * of before held may lie in it. Undefined where the system has none or the engine takes none.
    */
   allocate(bytes: number, clear: boolean): Uint8Array<ArrayBuffer> | undefined;
-  /** The most of it that lies idle for the next array, and what does now. */
-  keep(bytes: number): void;
+  /**
+   * The most of it that lies idle for the next array: changed, or only asked for with a negative number. Negative where nobody
+   * has said.
+   */
+  keep(bytes: number): number;
+  /** What lies idle. */
   kept(): number;
+  /** From now on large results of jobs are such memory, too. */
+  lend(): void;
   /** A string says why not. */
   openFile(path: string): OpenFile | string;
   /** See batch.cc: what it resolves to depends on `target`. */

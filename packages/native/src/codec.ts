@@ -149,7 +149,7 @@ export class NativeCodec implements Codec {
       single = { words: words.slice(), plan: this.#addon.plan([this.#handle], [cd], Float64Array.of(0, 0, -1)) };
       this.#single = single;
     }
-    singles ??= this.#addon.openBatch(0, undefined, false);
+    singles ??= this.#addon.openBatch(0, undefined, false, false);
     return this.#addon.submit(singles, single.plan, input, 0, 0, target, 0);
   }
 

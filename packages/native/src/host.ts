@@ -33,7 +33,7 @@ import {
   WRONG_SIZE,
 } from './addon.js';
 import { allocate, argumentError, NativeCodec, wordsOf } from './codec.js';
-import { outputMemory } from './memory.js';
+import { lendResults, outputMemory, settled } from './memory.js';
 
 let host: PipelineHost | undefined;
 
@@ -101,10 +101,11 @@ class NativePipeline implements HostedPipeline {
     return outputMemory(this.#addon, bytes, covered);
   }
 
-  open({ threads, output }: RunnerOptions): ChunkRunner {
+  open({ threads, output, unchanged }: RunnerOptions): ChunkRunner {
     const addon = this.#addon;
     limitThreads(addon);
-    const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true);
+    lendResults(addon);
+    const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true, unchanged === true);
     const inPlace = addon.direct(batch);
     const files = new Map<ChunkFile, OpenFile>();
 
@@ -129,8 +130,8 @@ class NativePipeline implements HostedPipeline {
       width: (inPlace ? 6 : 2) * Math.min(threads ?? 1024, addon.threads()) + 2,
       decode: async (chunk) => {
         const { size } = chunk;
-        if (size === undefined) return run<Uint8Array>(chunk, undefined);
-        const out = allocate(size, 'decode');
+        if (size === undefined) return settled(await run<Uint8Array>(chunk, undefined));
+        const out = outputMemory(addon, size, true) ?? allocate(size, 'decode');
         const written = await run<number>(chunk, out);
         if (written !== size) throw wrongSize(written, size);
         return out;
@@ -142,7 +143,8 @@ class NativePipeline implements HostedPipeline {
       },
       encode: async (data) => {
         const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
-        return this.#checked((await work) as Encoded | Failure, 'encode');
+        const { data: encoded, filterMask } = this.#checked((await work) as Encoded | Failure, 'encode');
+        return { data: settled(encoded), filterMask };
       },
       close: () => addon.closeBatch(batch),
     };

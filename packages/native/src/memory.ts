@@ -9,7 +9,7 @@ import type { Addon } from './addon.js';
 import { allocate } from './codec.js';
 
 /** Smaller arrays are V8's: its allocator reuses memory of such sizes by itself. */
-const LEAST_BYTES = 4 * 1024 * 1024;
+const LEAST_BYTES = 1024 * 1024;
 /** What is kept unless somebody says otherwise: so much, and no more than this part of the memory there is. */
 const KEPT_BYTES = 1024 ** 3;
 const KEPT_PART = 1 / 8;
@@ -17,15 +17,12 @@ const KEPT_PART = 1 / 8;
 /** Node 22. */
 const { transfer: move } = ArrayBuffer.prototype as { transfer?(this: ArrayBuffer): ArrayBuffer };
 
-let kept: number | undefined;
-
 /** Memory of the addon that lies idle at most, in bytes. */
 export function memoryKept(addon: Addon): number {
-  if (kept === undefined) {
-    const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY; // 0 where there is none
-    keepMemory(addon, Math.floor(Math.min(KEPT_BYTES, KEPT_PART * Math.min(totalmem(), limit))));
-  }
-  return kept ?? 0;
+  const said = addon.keep(-1);
+  if (said >= 0) return said;
+  const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY; // 0 where there is none
+  return addon.keep(Math.floor(Math.min(KEPT_BYTES, KEPT_PART * Math.min(totalmem(), limit))));
 }
 
 /** Changes it. Throws H5Z_PARAMETER for what is no count of bytes. */
@@ -35,8 +32,19 @@ export function keepMemory(addon: Addon, bytes: number): void {
       remedy: 'pass a whole number of bytes, 0 for none',
     });
   }
-  kept = bytes;
   addon.keep(bytes);
+}
+
+/** Lets the addon give large results in memory of its own, where {@link outputMemory} does. */
+export function lendResults(addon: Addon): void {
+  if (isMainThread && move !== undefined && memoryKept(addon) > 0) addon.lend();
+}
+
+/** The same bytes in a buffer that can be transferred. */
+export function settled(result: Uint8Array): Uint8Array {
+  const { buffer } = result;
+  if (result.length < LEAST_BYTES || move === undefined || !(buffer instanceof ArrayBuffer)) return result;
+  return new Uint8Array(move.call(buffer));
 }
 
 /**
@@ -49,7 +57,7 @@ export function keepMemory(addon: Addon, bytes: number): void {
 export function outputMemory(addon: Addon, bytes: number, covered: boolean): Uint8Array | undefined {
   if (bytes >= LEAST_BYTES && bytes <= constants.MAX_LENGTH && isMainThread && move !== undefined) {
     const made = memoryKept(addon) > 0 ? addon.allocate(bytes, !covered) : undefined;
-    if (made !== undefined) return new Uint8Array(move.call(made.buffer));
+    if (made !== undefined) return settled(made);
   }
   return covered ? allocate(bytes, 'decode') : undefined;
 }

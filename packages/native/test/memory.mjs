@@ -219,6 +219,44 @@ const tales = {
     }
     await collect();
   },
+  async 'holds chunks that are encoded again'() {
+    const large = Array.from({ length: 12 }, (_, i) =>
+      Uint8Array.from({ length: 2 * MiB }, (_, at) => (at >> 3) * (i + 1)),
+    );
+    const chunks = large.map((data) => ({ data: pipeline.encode(data).data, size: data.length }));
+    for (const unchanged of [true, false]) {
+      const decoded = (async function* () {
+        for await (const { data } of pipeline.decodeEach(chunks)) yield { data };
+      })();
+      let i = 0;
+      for await (const { data } of pipeline.encodeEach(decoded, { unchanged })) {
+        same(Buffer.compare(data, chunks[i++].data), 0);
+        const moved = structuredClone(data, { transfer: [data.buffer] });
+        same([data.length, Buffer.compare(moved, chunks[i - 1].data)], [0, 0]);
+      }
+      same(i, 12);
+      await collect();
+    }
+    // Transferred away while it is read in place: nobody else gets it before the result is there.
+    for (let turn = 0; turn < 10; turn++) {
+      const all = [];
+      for await (const { data } of pipeline.decodeEach(chunks)) all.push({ data });
+      const work = pipeline.encodeMany(all, { unchanged: true });
+      await new Promise((resolve) => setImmediate(resolve)); // a few are under way
+      for (const { data } of all.slice(0, 3)) structuredClone(data.buffer, { transfer: [data.buffer] });
+      globalThis.gc();
+      const others = [];
+      for await (const { data } of pipeline.decodeEach(chunks, { filterMask: 0 })) others.push(data.fill(turn));
+      const results = await work;
+      for (const [i, { data }] of results.entries()) same(Buffer.compare(data, chunks[i].data), 0);
+    }
+    // The caller may change the data at once, unless it says that it does not.
+    const own = await pipeline.decodeMany(chunks.slice(0, 3));
+    const work = pipeline.encodeMany(own);
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const data of own) data.fill(0);
+    for (const [i, { data }] of (await work).entries()) same(Buffer.compare(data, chunks[i].data), 0);
+  },
   async 'ends with the process'() {
     for (let i = 0; i < 3; i++) await dirty(20);
     await read(200, {

@@ -4,7 +4,8 @@
 //
 // Nobody can pull memory from under a running job. JavaScript may transfer an ArrayBuffer away at any time, so that of those
 // only two kinds are touched by other threads: outputs that nobody else has yet, and memory of memory.h, which stays where it is
-// when it is transferred and is held by the batch meanwhile. Inputs are copied into the job, and what belongs into another
+// when it is transferred and is held by the batch meanwhile. Inputs are copied into the job (but for memory of memory.h that the
+// caller leaves alone), and what belongs into another
 // ArrayBuffer of a caller is decoded into the job and copied on the JavaScript thread. A SharedArrayBuffer cannot be detached: it
 // is read and written in place. When an environment ends (process.exit, worker.terminate), its waiting jobs are forgotten and
 // the running ones waited for.
@@ -45,6 +46,7 @@ class Env final : public Owner {
 
   Scratch scratch;  // of calls here and now
   bool closed = false;
+  bool lends = false;                          // JavaScript takes memory of memory.h
   std::vector<std::unique_ptr<Buffer>> spare;  // what jobs had, for jobs to come
 
  private:
@@ -114,6 +116,7 @@ struct Batch {
   Bytes out;                // of it, where threads may write to it
   bool direct = false;
   std::shared_ptr<Lent> lent;  // that `out` lies in, where somebody could transfer it away
+  bool unchanged = false;      // nobody writes to inputs before their results are there
 };
 
 template <typename T>
@@ -122,6 +125,36 @@ napi_value MakeExternal(napi_env env, T* held) {
   auto release = [](napi_env, void* data, void*) { delete static_cast<T*>(data); };
   if (napi_create_external(env, held, release, nullptr, &value) != napi_ok) delete held;
   return value;
+}
+
+// A Uint8Array over the first `size` bytes of it, which holds it as long as its buffer lasts; nullptr where the engine takes no
+// such memory.
+napi_value ArrayOver(napi_env env, const std::shared_ptr<Lent>& lent, size_t size) {
+  struct Held {
+    std::shared_ptr<Lent> lent;
+    bool made = false, gone = false;
+  };
+  auto* held = new Held{lent};
+  // An engine may call this for a buffer that it did not make, too.
+  auto back = [](napi_env, void*, void* hint) {
+    auto* held = static_cast<Held*>(hint);
+    held->gone = true;
+    if (!held->made) return;
+    Lent::Remove(held->lent);
+    delete held;
+  };
+  napi_value buffer = nullptr, array = nullptr;
+  held->made = napi_create_external_arraybuffer(env, lent->data(), size, back, held, &buffer) == napi_ok;
+  if (!held->made || held->gone) {
+    delete held;
+    bool pending = false;
+    napi_value thrown;
+    if (napi_is_exception_pending(env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(env, &thrown);
+    return nullptr;
+  }
+  Lent::Add(lent);
+  Env::Of(env)->StayFirst();
+  return napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array) == napi_ok ? array : nullptr;
 }
 
 napi_value Copied(napi_env env, const uint8_t* data, size_t size) {
@@ -187,6 +220,9 @@ bool PlacementOf(napi_env env, napi_value value, Placement* place) {
   return true;
 }
 
+// The smallest result that is: below, memory is used again by the engine's allocator. src/memory.ts has the same.
+constexpr size_t kLeastLent = 1u << 20;
+
 // What is to become of a chunk.
 enum class Want {
   kNumber,  // decoded into an array that nobody else has
@@ -212,6 +248,8 @@ class ChunkJob final : public Job {
   bool direct = false;       // kPlaced: straight into the output
   bool detachable = false;   // kPlaced: which may be transferred away meanwhile
   std::unique_ptr<Buffer> copy, result;
+  bool lends = false;
+  std::shared_ptr<Lent> keep_lent, lent;  // which `in` lies in; the result, where it is large and `lends`
   size_t result_size = 0;
   napi_ref keep_in = nullptr, keep_out = nullptr, into = nullptr;
   napi_deferred deferred = nullptr;
@@ -241,12 +279,20 @@ void ChunkJob::Fetch(Scratch& scratch) {
 // What lies in the thread's buffers, for JavaScript to take.
 void ChunkJob::Keep(Span decoded) {
   if (outcome.n < 0) return;
+  result_size = decoded.size;
+  if (lends && decoded.size >= kLeastLent && Memory::Get().Most() > 0) {
+    Region region = Memory::Get().Take(decoded.size, false);
+    if (region.data) {
+      lent = std::make_shared<Lent>(region);
+      std::memcpy(region.data, decoded.data, decoded.size);
+      return;
+    }
+  }
   if (!result->Reserve(decoded.size)) {
     outcome.n = H5Z_E_MEMORY;
     return;
   }
   if (decoded.size) std::memcpy(result->data, decoded.data, decoded.size);
-  result_size = decoded.size;
 }
 
 // What lies in its place already is told of together with what comes after it: to wake JavaScript for each chunk would
@@ -302,7 +348,8 @@ void ChunkJob::Settle(napi_env env, Env* mine) {
   if (outcome.n < 0) {
     value = FailureOf(env, outcome);
   } else if (want == Want::kArray || want == Want::kEncoded) {
-    value = Copied(env, result->data, result_size);
+    if (lent) value = ArrayOver(env, lent, result_size);
+    if (!value) value = Copied(env, lent ? lent->data() : result->data, result_size);
     if (want == Want::kEncoded) value = EncodedOf(env, value, outcome.mask);
     if (!value) {
       bool pending = false;
@@ -444,11 +491,13 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
   return Napi::Value(a.env, value);
 }
 
-// openBatch(threads, into, own): `threads` 0 for as many as there are; `into`, a Uint8Array or undefined; `own`, true where
-// no one can transfer it away before the batch is closed.
+// openBatch(threads, into, own, unchanged): `threads` 0 for as many as there are; `into`, a Uint8Array or undefined; `own`, true where
+// no one can transfer it away before the batch is closed; `unchanged`, true where nobody changes inputs before their results are
+// there.
 Napi::Value OpenBatch(const Napi::CallbackInfo& info) {
-  Arguments<3> a(info, false);
+  Arguments<4> a(info, false);
   auto batch = std::make_unique<Batch>();
+  napi_get_value_bool(a.env, a.value[3], &batch->unchanged);
   bool own = false;
   napi_get_value_bool(a.env, a.value[2], &own);
   const double threads = a.Double(0);
@@ -506,42 +555,22 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
   napi_get_value_bool(a.env, a.value[1], &clear);
   if (!(bytes >= 1 && bytes <= 9007199254740991.0 && bytes < static_cast<double>(SIZE_MAX))) return info.Env().Undefined();
   const size_t size = static_cast<size_t>(bytes);
-  struct Held {
-    std::shared_ptr<Lent> lent;
-    bool made = false, gone = false;
-  };
   Region region = Memory::Get().Take(size, clear);
   if (!region.data) return info.Env().Undefined();
-  auto* held = new Held{std::make_shared<Lent>(region)};
-  // An engine may call this for a buffer that it did not make, too.
-  auto back = [](napi_env, void*, void* hint) {
-    auto* held = static_cast<Held*>(hint);
-    held->gone = true;
-    if (!held->made) return;
-    Lent::Remove(held->lent);
-    delete held;
-  };
-  napi_value buffer = nullptr, array = nullptr;
-  held->made = napi_create_external_arraybuffer(a.env, region.data, size, back, held, &buffer) == napi_ok;
-  if (!held->made || held->gone) {
-    delete held;
-    bool pending = false;
-    napi_value thrown;
-    if (napi_is_exception_pending(a.env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(a.env, &thrown);
-    return info.Env().Undefined();
-  }
-  Lent::Add(held->lent);
-  Env::Of(a.env)->StayFirst();
-  if (napi_create_typedarray(a.env, napi_uint8_array, size, buffer, 0, &array) != napi_ok) return info.Env().Undefined();
-  return Napi::Value(a.env, array);
+  return Napi::Value(a.env, ArrayOver(a.env, std::make_shared<Lent>(region), size));
 }
 
-// keep(bytes): the most that memory.h keeps for the next array. kept(): what it does now.
-void Keep(const Napi::CallbackInfo& info) {
+// keep(bytes): the most that memory.h keeps for the next array; negative: only asks. What it is now, negative where nobody has
+// said. kept(): what is kept.
+Napi::Value Keep(const Napi::CallbackInfo& info) {
   Arguments<1> a(info, false);
   const double bytes = a.Double(0);
-  Memory::Get().SetKept(bytes < static_cast<double>(SIZE_MAX) ? static_cast<size_t>(bytes) : SIZE_MAX);
+  if (bytes >= 0) Memory::Get().SetMost(bytes < static_cast<double>(SIZE_MAX) ? static_cast<size_t>(bytes) : SIZE_MAX);
+  return Napi::Number::New(info.Env(), Memory::Get().Most());
 }
+
+// lend(): from now on large results of this thread's jobs are memory of memory.h, too.
+void Lend(const Napi::CallbackInfo& info) { Env::Of(info.Env())->lends = true; }
 
 Napi::Value Kept(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Memory::Get().Kept()));
@@ -615,6 +644,8 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
     job->in = {in.data, in.size};
     if (in.shared) {
       napi_create_reference(a.env, a.value[2], 1, &job->keep_in);
+    } else if (batch->unchanged && (job->keep_lent = Lent::Of(in))) {
+      // It stays where it is, wherever its buffer is moved to.
     } else {
       job->copy = take();
       if (!job->copy->Reserve(in.size)) return fail(H5Z_E_MEMORY);
@@ -624,6 +655,7 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
   }
   if (job->want == Want::kNumber) napi_create_reference(a.env, a.value[5], 1, &job->keep_out);
   else if (!job->direct) job->result = take();
+  job->lends = mine->lends;
   mine->Began();
   Pool::Get().Submit(batch->lane, std::move(job));
   return Napi::Value(a.env, promise);
@@ -652,6 +684,7 @@ void InitBatch(Napi::Env env, Napi::Object exports) {
   exports.Set("count", Napi::Function::New<Count>(env, "count"));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
   exports.Set("keep", Napi::Function::New<Keep>(env, "keep"));
+  exports.Set("lend", Napi::Function::New<Lend>(env, "lend"));
   exports.Set("kept", Napi::Function::New<Kept>(env, "kept"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("submit", Napi::Function::New<Submit>(env, "submit"));

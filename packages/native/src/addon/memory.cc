@@ -12,6 +12,9 @@ namespace h5z {
 // How long memory lies idle before the system gets it back.
 static constexpr std::chrono::seconds kIdleTime(5);
 
+// What the size of a smaller region is a multiple of; every system's pages divide it.
+static constexpr size_t kUnit = 64u << 10;
+
 static void Unmap(const std::vector<Region>& regions) {
   for (const Region& region : regions) UnmapPages(region.data, region.room);
 }
@@ -24,7 +27,8 @@ Memory& Memory::Get() {
 Memory::Memory() { StayLoaded(); }
 
 Region Memory::Take(size_t size, bool clear) {
-  const size_t need = (size + kLargePage - 1) / kLargePage * kLargePage;
+  const size_t unit = size < 8 * kLargePage ? kUnit : kLargePage;
+  const size_t need = (size + unit - 1) / unit * unit;
   Region found;
   if (need < size) return found;
   {
@@ -76,10 +80,16 @@ void Memory::Give(Region region) {
   Unmap(gone);
 }
 
-void Memory::SetKept(size_t bytes) {
+double Memory::Most() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return said_ ? static_cast<double>(most_) : -1;
+}
+
+void Memory::SetMost(size_t bytes) {
   std::vector<Region> gone;
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    said_ = true;
     most_ = bytes;
     Shrink(bytes, &gone);
   }

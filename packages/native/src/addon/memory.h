@@ -30,7 +30,9 @@ class Memory {
   void Give(Region region);
 
   // The most bytes that lie here for nobody; 0 keeps none.
-  void SetKept(size_t bytes);
+  void SetMost(size_t bytes);
+  // Negative when nobody has said.
+  double Most();
   // Those that do now.
   size_t Kept();
 
@@ -50,7 +52,7 @@ class Memory {
   std::condition_variable changed_;
   std::vector<Idle> idle_;  // longest idle first
   size_t kept_ = 0, most_ = 0;
-  bool watched_ = false;
+  bool said_ = false, watched_ = false;
 };
 
 }  // namespace h5z

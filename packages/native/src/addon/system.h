@@ -31,7 +31,7 @@ void UseLargePages(void* data, size_t size);
 
 // What large pages have, and what memory from MapPages is aligned to where the system lets it be.
 constexpr size_t kLargePage = 2u << 20;
-// Zeroed memory of the system, `size` a multiple of kLargePage; nullptr when there is none. UnmapPages gives it back.
+// Zeroed memory of the system, `size` a multiple of its pages; nullptr when there is none. UnmapPages gives it back.
 void* MapPages(size_t size);
 void UnmapPages(void* data, size_t size);
 // Makes such memory zeros again without touching it; false where the system cannot.
