@@ -1,24 +1,29 @@
 // `h5z bench`: a row for each installed filter that takes the data, errors within the bound asked, words that
 // `h5z repack` reads back as the same pipeline, a plot that shows every row. No times: machines differ.
 
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as h5wasm from 'h5wasm-0.10/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { FloatType } from '../../packages/chunks/dist/index.js';
+import type { Datatype, FloatType } from '../../packages/chunks/dist/index.js';
 import {
   type BenchReport,
   bench,
+  benchInWords,
   Comparison,
   candidatesOf,
   frontOf,
   numbersOf,
+  PartsComparison,
+  partsOf,
   plotSvg,
   stagesOf,
 } from '../../packages/cli/dist/index.js';
 import type { Registry } from '../../registry/dist/index.js';
 import { builtRegistry } from '../corpus/corpus.ts';
+import { env, need } from '../support/env.ts';
 import { filterFolders, ROOT, runIn } from '../support/packed.ts';
 
 const MAIN = join(ROOT, 'packages/cli/dist/main.js');
@@ -35,6 +40,8 @@ let folder: string;
 let file: string;
 let registry: Registry;
 const reports = new Map<string, BenchReport>();
+/** Whether this filter is built here: some runs have only one. */
+const registryHas = (name: string) => filterFolders().some((filter) => filter.name === name);
 const report = (name: string) => reports.get(name) as BenchReport;
 
 beforeAll(async () => {
@@ -202,7 +209,7 @@ describe('errors of values', () => {
     expect(lost.quality.maxError).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('of half floats, of arrays and of complex numbers; compounds have none', () => {
+  test('of half floats, of arrays and of complex numbers, and of the members of compounds', () => {
     const half: FloatType = {
       class: 'float',
       size: 2,
@@ -231,6 +238,136 @@ describe('errors of values', () => {
     for (const type of [array, complex]) expect(numbersOf(bytes, type)?.length).toBe(4);
     const compound = { class: 'compound', size: 4, members: [{ name: 'a', offset: 0, type: half }] } as const;
     expect(numbersOf(bytes, compound)).toBeUndefined();
+    expect(partsOf(half)).toMatchObject([{ name: '', inner: [], isNumber: true }]);
+    expect(partsOf(array)).toMatchObject([{ name: '', inner: [2] }]);
+    const [part, ...more] = partsOf(compound);
+    expect(more).toEqual([]);
+    expect(part).toMatchObject({ name: 'a', inner: [], isNumber: true });
+    expect(Array.from(part?.valuesOf(bytes) ?? [])).toEqual([1, 2 ** -24]);
+  });
+
+  const integer = (size: number, order: 'le' | 'be' = 'le') =>
+    ({ class: 'integer', size, order, signed: false, precision: 8 * size, offset: 0 }) as const;
+  /** { id: u1, place: { x: u2 big-endian, y: u1[2] }, hits: { n: u1, tag: 2 characters }[2], name: 3 characters }, 1 byte of padding. */
+  const text = (size: number) =>
+    ({ class: 'string', size, variable: false, padding: 'null-pad', cset: 'ascii' }) as const;
+  const nested = {
+    class: 'compound',
+    size: 16,
+    members: [
+      { name: 'id', offset: 0, type: integer(1) },
+      {
+        name: 'place',
+        offset: 1,
+        type: {
+          class: 'compound',
+          size: 4,
+          members: [
+            { name: 'x', offset: 0, type: integer(2, 'be') },
+            { name: 'y', offset: 2, type: { class: 'array', size: 2, dims: [2], base: integer(1) } },
+          ],
+        },
+      },
+      {
+        name: 'hits',
+        offset: 6,
+        type: {
+          class: 'array',
+          size: 6,
+          dims: [2],
+          base: {
+            class: 'compound',
+            size: 3,
+            members: [
+              { name: 'n', offset: 0, type: integer(1) },
+              { name: 'tag', offset: 1, type: text(2) },
+            ],
+          },
+        },
+      },
+      { name: 'name', offset: 12, type: text(3) },
+    ],
+  } as unknown as Datatype;
+  const elements = Uint8Array.from({ length: 4 * 16 }, (_, i) => i);
+
+  test('find members in members, in arrays and beside padding', () => {
+    const values = Object.fromEntries(
+      partsOf(nested).map(({ name, inner, isNumber, valuesOf }) => [
+        name,
+        [inner, isNumber, Array.from(valuesOf(elements.subarray(0, 32)))],
+      ]),
+    );
+    expect(values).toEqual({
+      id: [[], true, [0, 16]],
+      'place.x': [[], true, [0x0102, 0x1112]],
+      'place.y': [[2], true, [3, 4, 19, 20]],
+      'hits.n': [[2], true, [6, 9, 22, 25]],
+      'hits.tag': [[2], false, [7, 8, 10, 11, 23, 24, 26, 27]],
+      name: [[], false, [12, 13, 14, 28, 29, 30]],
+    });
+  });
+
+  test('of a compound are the worst of its members, which are told by name', () => {
+    const parts = partsOf(nested);
+    const ranges = parts.map(({ isNumber }) => (isNumber ? 48 : 0));
+    const qualityOf = (...changes: readonly (readonly [number, number])[]) => {
+      const comparison = new PartsComparison(parts, [4], ranges);
+      const decoded = elements.slice();
+      for (const [at, by] of changes) decoded[at] = (decoded[at] as number) + by;
+      comparison.add(elements, decoded);
+      return comparison.quality;
+    };
+    expect(qualityOf()?.members?.map(({ name }) => name)).toEqual(['id', 'place.x', 'place.y', 'hits.n']);
+    expect(qualityOf()).toMatchObject({ maxError: 0, psnr: Number.POSITIVE_INFINITY, ssim: 1 });
+    // Padding holds no value.
+    expect(qualityOf([5, 9], [15, 9], [31, 1])).toEqual(qualityOf());
+    const two = qualityOf([16, 2], [25, 6]);
+    expect(two?.maxError).toBe(6);
+    const member = (name: string) => two?.members?.find((one) => one.name === name);
+    expect(member('id')?.maxError).toBe(2);
+    expect(member('id')?.psnr).toBeCloseTo(20 * Math.log10(48) - 10 * Math.log10(4 / 4), 10);
+    expect(member('hits.n')?.maxError).toBe(6);
+    expect(member('hits.n')?.psnr).toBeCloseTo(20 * Math.log10(48) - 10 * Math.log10(36 / 8), 10);
+    expect(member('place.x')).toMatchObject({ maxError: 0, ssim: 1 });
+    expect(two?.psnr).toBe(member('hits.n')?.psnr);
+    expect(two?.ssim).toBe(Math.min(...(two?.members ?? []).map(({ ssim }) => ssim)));
+    // What is no number is named only where it changed, and then nothing small can be said.
+    const changed = qualityOf([12, 1]);
+    expect(changed?.maxError).toBe(Number.POSITIVE_INFINITY);
+    expect(changed?.members?.at(-1)).toMatchObject({ name: 'name', maxError: Number.POSITIVE_INFINITY });
+    // Nothing but text has no errors to tell.
+    const words = new PartsComparison(partsOf(text(3) as unknown as Datatype), [1], [0]);
+    words.add(Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 4));
+    expect(words.quality).toBeUndefined();
+  });
+
+  const lacking = registryHas('jpeg') ? (env.python ? undefined : need('python')) : 'the filter jpeg is not built here';
+  const title = 'of colours that JPEG changes are measured by colour, and the table shows each';
+  test.skipIf(lacking)(lacking ?? title, async () => {
+    const path = join(folder, 'colours.h5');
+    const script = [
+      'import h5py, numpy as np, sys',
+      'y, x = np.mgrid[0:96, 0:64]',
+      "a = np.zeros((96, 64), dtype=[('r', 'u1'), ('g', 'u1'), ('b', 'u1')])",
+      "a['r'] = 120 + 80 * np.sin(x / 11)",
+      "a['g'] = 100 + 60 * np.cos(y / 13)",
+      "a['b'] = (x * 7 + y * 3) % 251",
+      "h5py.File(sys.argv[1], 'w').create_dataset('rgb', data=a, chunks=(48, 64))",
+    ];
+    execFileSync(env.python as string, ['-c', script.join('\n'), path]);
+    const filters = ['jpeg:quality=90,color=rgb', 'zstd'].filter((words) => registryHas(words.split(':')[0] as string));
+    const found = await bench(path, { registry, dataset: 'rgb', filters, budget: 2 });
+    const { quality } = found.results.find(({ filter }) => filter === 'jpeg') ?? {};
+    expect(quality?.members?.map(({ name }) => name)).toEqual(['r', 'g', 'b']);
+    const [red, green, blue] = quality?.members ?? [];
+    // Smooth colours come back well, the jagged one does not: only members tell.
+    for (const smooth of [red, green]) expect(smooth?.psnr).toBeGreaterThan((blue?.psnr ?? 0) + 5);
+    expect(quality).toMatchObject({ maxError: blue?.maxError, psnr: blue?.psnr });
+    const lines = benchInWords(found).split('\n');
+    const at = lines.findIndex((line) => /^FILTER +MEMBER +MAX ERROR +PSNR dB +SSIM$/.test(line));
+    expect(lines.slice(at + 1, at + 4).map((line) => line.trim().split(/ +/).slice(-4, -2))).toEqual(
+      [red, green, blue].map((one) => [one?.name, String(one?.maxError)]),
+    );
   });
 });
 

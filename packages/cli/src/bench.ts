@@ -5,6 +5,7 @@ import type { FilterPackage } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
 import { candidatesOf } from './candidates.js';
 import { type Candidate, chooseDataset, type Measurement, measure, type Refusal, takeSample } from './measure.js';
+import type { Quality } from './quality.js';
 import { stagesOf } from './repack.js';
 import { bytesInWords, table } from './terminal.js';
 import { typeInWords } from './words.js';
@@ -113,8 +114,10 @@ export function benchInWords(report: BenchReport): string {
   const lossy = results.some(({ quality }) => quality !== undefined);
   if (lossy) parts[0] += `\nlossy filters were asked for errors up to ${shortNumber(error)}, where they take a bound`;
   if (results.length > 0) parts.push(measurementTable(results));
+  const byMember = memberTable(results);
+  if (byMember !== undefined) parts.push(byMember);
   if (results.some(({ exact, quality }) => !exact && quality === undefined)) {
-    parts.push(`?: a lossy filter changed values, and ${type} is no number, so that there is no error to tell`);
+    parts.push(`?: a lossy filter changed values, and ${type} has no numbers, so that there is no error to tell`);
   }
   if (refused.length > 0) {
     const reasons = new Map<string, string>();
@@ -145,13 +148,30 @@ export function measurementTable(results: readonly Measurement[]): string {
       : []),
     ...(partly ? ([['CHUNKS', ({ chunks, of }) => `${chunks}/${of}`]] as [string, (r: Measurement) => string][]) : []),
   ];
-  const cells = columns.map(([name, show]) => {
-    const column = [name, ...results.map(show)];
-    const width = Math.max(...column.map((cell) => cell.length));
-    return column.map((cell) => cell.padStart(width));
-  });
+  const cells = columns.map(([name, show]) => rightAligned([name, ...results.map(show)]));
   const names = ['FILTER', ...results.map(({ words }) => words)];
   return table(names.map((name, i) => [name, ...cells.map((column) => column[i] ?? '')]));
+}
+
+/** The members of compounds of which a filter changed values; the rows above show the worst of them. */
+function memberTable(results: readonly Measurement[]): string | undefined {
+  const rows = results.flatMap(({ words, exact, quality }) =>
+    exact ? [] : (quality?.members ?? []).map((member, i) => ({ words: i === 0 ? words : '', ...member })),
+  );
+  if (rows.length === 0) return undefined;
+  const columns: [string, (row: Quality) => string][] = [
+    ['MAX ERROR', ({ maxError }) => shortNumber(maxError)],
+    ['PSNR dB', ({ psnr }) => decibels(psnr)],
+    ['SSIM', ({ ssim }) => similarity(ssim)],
+  ];
+  const cells = columns.map(([name, show]) => rightAligned([name, ...rows.map(show)]));
+  const names = [['FILTER', 'MEMBER'], ...rows.map(({ words, name }) => [words, name])];
+  return table(names.map((pair, i) => [...pair, ...cells.map((column) => column[i] ?? '')]));
+}
+
+function rightAligned(column: readonly string[]): string[] {
+  const width = Math.max(...column.map((cell) => cell.length));
+  return column.map((cell) => cell.padStart(width));
 }
 
 const speed = (bytesPerSecond: number) => {

@@ -1,6 +1,6 @@
 // What the `h5z` command does, for programs that would rather call it.
 
-export { type BenchOptions, type BenchReport, bench } from './bench.js';
+export { type BenchOptions, type BenchReport, bench, benchInWords } from './bench.js';
 export { candidatesOf, type ErrorBound, isStepped } from './candidates.js';
 export { type Decoded, type DecodeRequest, decodeChunk, type GivenStage } from './decode.js';
 export {
@@ -16,7 +16,15 @@ export { type DatasetFacts, type FilterFacts, type Inspection, inspectFile, type
 export type { Candidate, Checked, Measurement, Refusal } from './measure.js';
 export { frontOf, plotSvg } from './plot.js';
 export { type PluginFolder, type PluginPath, pluginPath } from './plugin-path.js';
-export { Comparison, numbersOf, type Quality } from './quality.js';
+export {
+  Comparison,
+  type MembersQuality,
+  numbersOf,
+  type Part,
+  PartsComparison,
+  partsOf,
+  type Quality,
+} from './quality.js';
 export { stagesOf, wordsOf } from './repack.js';
 export type { Failure } from './terminal.js';
 export { type Goal, goalOf, type Tuned, type TuneOptions, type TuneReport, tune } from './tune.js';

@@ -313,7 +313,9 @@ Each installed filter is measured with its default options, its other choices on
 lossy ones where they take a bound with the error asked. One thread, whole chunks of the dataset's own shape (1 MiB where it has
 none), speeds in MB of values per second, the best of several runs; results go by ratio. The first column is what
 \`h5z repack --filter\` takes. MAX ERROR is absolute; PSNR is against the range of the values; SSIM is the mean over windows of
-8 x 8. A CHUNKS column says when the time did not last for all chunks. Put shuffle before a codec: --filter shuffle,zstd.
+8 x 8. Of a compound they are the worst of its members, which a second table and "members" in the JSON give by name; a member that
+is no number and changed has an infinite error. A CHUNKS column says when the time did not last for all chunks. Put shuffle
+before a codec: --filter shuffle,zstd.
 
 Examples:
   h5z bench scan.h5

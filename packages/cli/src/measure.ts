@@ -12,7 +12,7 @@ import {
 } from '@h5z/chunks';
 import { type Codec, createPipeline, fill, H5zError, type LoadedStage, type Pipeline } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
-import { Comparison, innerShape, largestError, numbersOf, type Quality, rangeOf } from './quality.js';
+import { largestError, type MembersQuality, type Part, PartsComparison, partsOf, rangeOf } from './quality.js';
 import { type Failure, failureOf } from './terminal.js';
 
 /** A pipeline to measure: client cd_values, and the words that `h5z repack --filter` takes for it. */
@@ -29,9 +29,10 @@ export interface Sample {
   /** In elements, slowest dimension first. */
   readonly chunk: readonly number[];
   readonly chunks: readonly Uint8Array[];
-  /** The same as numbers; undefined for types that are none. */
-  readonly numbers: readonly ArrayLike<number>[] | undefined;
-  /** Largest value minus smallest. */
+  /** What the elements are made of, and of each the largest value minus the smallest; none where nothing is a number. */
+  readonly parts: readonly Part[];
+  readonly ranges: readonly number[];
+  /** The smallest of them that is not 0: an error small against it is small against all. */
   readonly range: number;
   readonly bytes: number;
 }
@@ -61,8 +62,8 @@ export interface Measurement {
   readonly exact: boolean;
   /** It gives as many bytes as it takes, but others: of use before what compresses. */
   readonly prepares: boolean;
-  /** Where values changed, or could have; absent for types that are no numbers. */
-  readonly quality?: Quality;
+  /** Where values changed, or could have; absent for types without numbers. */
+  readonly quality?: MembersQuality;
 }
 
 /** A pipeline that does not take these data, or fails at them. */
@@ -130,10 +131,12 @@ export async function takeSample(dataset: Dataset, options: SampleOptions): Prom
   const chunks: Uint8Array[] = [];
   for (const start of await placesOf(dataset, chunk, count))
     chunks.push(await chunkAt(dataset, start, chunk, pipeline));
-  const numbers = chunks.map((values) => numbersOf(values, type));
-  const known = numbers.every((values) => values !== undefined) ? (numbers as ArrayLike<number>[]) : undefined;
-  const range = rangeOf(known ?? []);
-  return { dataset, chunk, chunks, numbers: known, range, bytes: chunks.length * chunkBytes };
+  const all = partsOf(type);
+  const parts = all.some(({ isNumber }) => isNumber) ? all : [];
+  const ranges = parts.map((part) => (part.isNumber ? rangeOf(chunks.map((bytes) => part.valuesOf(bytes))) : 0));
+  const some = ranges.filter((range) => range > 0);
+  const range = some.length > 0 ? Math.min(...some) : 0;
+  return { dataset, chunk, chunks, parts, ranges, range, bytes: chunks.length * chunkBytes };
 }
 
 /** The values of a chunk that begins at `start`, padded where it sticks out of the dataset. */
@@ -259,17 +262,16 @@ export async function checkAll(
   const count = stored?.length ?? total;
   const { first = [], onChunk } = options;
   const size = chunk.reduce((product, n) => product * n, type.size);
+  const parts = partsOf(type);
+  if (!parts.some(({ isNumber }) => isNumber))
+    throw dataset.error('H5Z_PARAMETER', 'its values are no numbers', 'tune it for speed or ratio');
   let maxError = 0;
   for (let i = -first.length; i < count; i++) {
     const start = i < 0 ? first[i + first.length] : (stored?.at(i)?.offset ?? gridPlace(i, grid, chunk));
     const data = await chunkAt(dataset, start as readonly number[], chunk, source);
     const decoded = pipeline.decode(pipeline.encode(data).data, { size });
-    const before = numbersOf(data, type);
-    const after = numbersOf(decoded, type);
-    if (before === undefined || after === undefined) {
-      throw dataset.error('H5Z_PARAMETER', 'its values are no numbers', 'tune it for speed or ratio');
-    }
-    maxError = Math.max(maxError, largestError(before, after));
+    for (const { isNumber, valuesOf } of parts)
+      maxError = Math.max(maxError, largestError(valuesOf(data), valuesOf(decoded), isNumber));
     if (maxError > bound) return { chunks: count, maxError, brokenAt: start as readonly number[] };
     onChunk?.(Math.max(0, i + 1), count);
     await new Promise((resolve) => setImmediate(resolve)); // lets signals and progress through
@@ -296,7 +298,7 @@ async function loadStages(
 
 function measured(
   { words, filter, stages }: Candidate,
-  { dataset, chunk, chunks, numbers, range }: Sample,
+  { dataset, chunk, chunks, parts, ranges }: Sample,
   loaded: readonly LoadedStage[],
   { registry, seconds }: MeasureOptions,
 ): Measurement {
@@ -313,18 +315,17 @@ function measured(
     if (encodeSeconds > seconds) break;
   }
   const taken = chunks.slice(0, encoded.length);
-  const comparison = new Comparison([...chunk, ...innerShape(type)], range);
+  const comparison = lossy ? new PartsComparison(parts, chunk, ranges) : undefined;
   let exact = true;
   for (const [i, data] of taken.entries()) {
     const decoded = pipeline.decode(encoded[i] as Uint8Array, { size });
     if (!sameBytes(canonicalBytes(data, type), canonicalBytes(decoded, type))) exact = false;
-    const before = lossy ? numbers?.[i] : undefined;
-    const after = before && numbersOf(decoded, type);
-    if (before && after) comparison.add(before, after);
+    comparison?.add(data, decoded);
   }
   if (!exact && !lossy) {
     throw new H5zError('H5Z_E_INTERNAL', `${words} changed values, though it is lossless`, { remedy: 'report this' });
   }
+  const quality = comparison?.quality;
   const again = { least: LEAST_SECONDS, most: seconds };
   const encode = fastest(again, encodeSeconds, () => {
     for (const data of taken) pipeline.encode(data);
@@ -347,7 +348,7 @@ function measured(
     decode: bytes / decode,
     exact,
     prepares: encoded.every((data) => data.length === size) && encoded.some((data, i) => !sameBytes(data, taken[i])),
-    ...(lossy && numbers ? { quality: comparison.quality } : {}),
+    ...(quality ? { quality } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 // How far decoded values are from the original: largest error, PSNR and SSIM. For numbers, arrays of them and complex ones,
-// whose two parts count as two; other types have none of these.
+// whose two parts count as two, and for each member of a compound that is such; other types have none of these.
 
 import { canonicalBytes, type Datatype, halfFloats, type NumberArray } from '@h5z/chunks';
 
@@ -14,6 +14,24 @@ export interface Quality {
    * two finite values.
    */
   readonly ssim: number;
+}
+
+/** Of a compound's members: the worst of each, and all by name. */
+export interface MembersQuality extends Quality {
+  /** Of compounds only. A member that is no number is here where its values changed, with an infinite error. */
+  readonly members?: readonly (Quality & { readonly name: string })[];
+}
+
+/** What elements hold in one place: the whole of them, or one member of a compound. */
+export interface Part {
+  /** The members down to it, joined by dots, such as `position.x`; empty for the whole element. */
+  readonly name: string;
+  /** How its values lie in one element, slowest dimension first: none for a single number. */
+  readonly inner: readonly number[];
+  /** False for what is no number, whose bytes `valuesOf` gives. */
+  readonly isNumber: boolean;
+  /** Its values in whole elements as stored, one element after another. */
+  valuesOf(bytes: Uint8Array): ArrayLike<number>;
 }
 
 /** The numbers that an element is made of: one, or those of an array or a complex number; `undefined` for other types. */
@@ -50,6 +68,60 @@ export function numbersOf(bytes: Uint8Array, type: Datatype): ArrayLike<number> 
   return array === undefined ? undefined : new array(aligned.buffer);
 }
 
+/** What elements of `type` are made of: a compound's members, those of compounds in it, else the whole element. */
+export function partsOf(type: Datatype): Part[] {
+  const parts: Part[] = [];
+  addParts(type, { name: '', inner: [], offsets: [0], stride: type.size }, parts);
+  return parts;
+}
+
+/** Where a part lies: `offsets` into elements of `stride` bytes. */
+interface Place {
+  readonly name: string;
+  readonly inner: readonly number[];
+  readonly offsets: readonly number[];
+  readonly stride: number;
+}
+
+function addParts(type: Datatype, place: Place, parts: Part[]): void {
+  const { name, inner, offsets, stride } = place;
+  if (type.class === 'compound') {
+    for (const member of type.members) {
+      const below = { ...place, name: name === '' ? member.name : `${name}.${member.name}` };
+      addParts(member.type, { ...below, offsets: offsets.map((at) => at + member.offset) }, parts);
+    }
+  } else if (type.class === 'array' && holdsCompound(type)) {
+    const count = type.dims.reduce((product, n) => product * n, 1);
+    const all = offsets.flatMap((at) => Array.from({ length: count }, (_, i) => at + i * type.base.size));
+    addParts(type.base, { ...place, inner: [...inner, ...type.dims], offsets: all }, parts);
+  } else {
+    const isNumber = numbersOf(new Uint8Array(0), type) !== undefined;
+    const gather = (bytes: Uint8Array) => {
+      if (offsets.length === 1 && stride === type.size) return bytes;
+      const count = Math.floor(bytes.length / stride);
+      const out = new Uint8Array(count * offsets.length * type.size);
+      let to = 0;
+      for (let element = 0; element < count; element++) {
+        for (const offset of offsets) {
+          const at = element * stride + offset;
+          for (let i = 0; i < type.size; i++) out[to + i] = bytes[at + i] as number;
+          to += type.size;
+        }
+      }
+      return out;
+    };
+    parts.push({
+      name,
+      inner: [...inner, ...innerShape(type)],
+      isNumber,
+      valuesOf: (bytes) => numbersOf(gather(bytes), type) ?? canonicalBytes(gather(bytes), type),
+    });
+  }
+}
+
+const holdsCompound = (type: Datatype): boolean =>
+  type.class === 'compound' || (type.class === 'array' && holdsCompound(type.base));
+
 /** Largest finite value minus the smallest; 0 where there is none. */
 export function rangeOf(chunks: readonly ArrayLike<number>[]): number {
   let low = Number.POSITIVE_INFINITY;
@@ -70,11 +142,55 @@ function errorOf(a: number, b: number): number {
   return Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Object.is(a, b) ? 0 : Number.POSITIVE_INFINITY;
 }
 
-/** `Quality.maxError` of two chunks of the same length. */
-export function largestError(original: ArrayLike<number>, decoded: ArrayLike<number>): number {
+/** `Quality.maxError` of two chunks of the same length; what is no number is the same or infinitely far. */
+export function largestError(original: ArrayLike<number>, decoded: ArrayLike<number>, isNumber: boolean): number {
   let most = 0;
   for (let i = 0; i < original.length; i++) most = Math.max(most, errorOf(original[i] as number, decoded[i] as number));
-  return most;
+  return isNumber || most === 0 ? most : Number.POSITIVE_INFINITY;
+}
+
+/** Compares chunks part by part. `shape`: of every chunk, in elements; `ranges`: of each part's original values. */
+export class PartsComparison {
+  readonly #parts: readonly { readonly part: Part; readonly numbers: Comparison; changed: boolean }[];
+
+  constructor(parts: readonly Part[], shape: readonly number[], ranges: readonly number[]) {
+    this.#parts = parts.map((part, i) => ({
+      part,
+      numbers: new Comparison([...shape, ...part.inner], ranges[i] ?? 0),
+      changed: false,
+    }));
+  }
+
+  /** Two chunks of the same length, as stored before filters. */
+  add(original: Uint8Array, decoded: Uint8Array): void {
+    for (const one of this.#parts) {
+      const [before, after] = [one.part.valuesOf(original), one.part.valuesOf(decoded)];
+      if (one.part.isNumber) one.numbers.add(before, after);
+      else if (largestError(before, after, false) > 0) one.changed = true;
+    }
+  }
+
+  /** `undefined` where no part is a number. */
+  get quality(): MembersQuality | undefined {
+    const numbers = this.#parts.filter(({ part }) => part.isNumber);
+    const [first] = numbers;
+    if (first === undefined) return undefined;
+    if (this.#parts.length === 1 && first.part.name === '') return first.numbers.quality;
+    const lost = { maxError: Number.POSITIVE_INFINITY, psnr: Number.NaN, ssim: Number.NaN };
+    const members = this.#parts
+      .filter(({ part, changed }) => part.isNumber || changed)
+      .map(({ part, numbers: one }) => ({ name: part.name, ...(part.isNumber ? one.quality : lost) }));
+    const least = (values: readonly number[]) => {
+      const known = values.filter((value) => !Number.isNaN(value));
+      return known.length > 0 ? Math.min(...known) : Number.NaN;
+    };
+    return {
+      maxError: Math.max(...members.map(({ maxError }) => maxError)),
+      psnr: least(members.map(({ psnr }) => psnr)),
+      ssim: least(members.map(({ ssim }) => ssim)),
+      members,
+    };
+  }
 }
 
 /** Compares chunks pairwise. `shape`: of every chunk, in elements; `range`: of the original values. */

@@ -178,7 +178,7 @@ class Search {
 
   /** Errors of what is no number cannot be told. */
   get lossy(): boolean {
-    return this.#options.goal.kind === 'error' && this.#sample.numbers !== undefined;
+    return this.#options.goal.kind === 'error' && this.#sample.parts.length > 0;
   }
 
   /** What keeps the error asked, which for speed and ratio is none. */
