@@ -2,7 +2,7 @@
 // leave to the CPU (a stage without kernels, a chunk they refuse) the ordinary codecs decode, and the result is uploaded: whoever
 // asked gets the same bytes and is told who made them. Where only the last stages have no kernels and those before make a known
 // number of bytes (shuffle and then Zstandard or deflate), the codecs undo the last ones on all cores while the device undoes the others
-// of the chunks before.
+// of the chunks before; bitshuffle with Zstandard is cut in two the same way (frames.ts).
 
 import {
   bytesOf,
@@ -19,6 +19,7 @@ import {
   type StoredChunk,
 } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
+import { type Frames, framesOf } from './frames.js';
 import { kernelNeeds } from './needs.js';
 import type { DecodePath, DeviceChunk, Gpu, GpuKind, GpuMemory, GpuPipeline, GpuStage } from './types.js';
 
@@ -80,32 +81,45 @@ interface Made {
   /** Bytes that each of them adds when encoding; undefined where that depends on what is encoded. */
   readonly adds: readonly (number | undefined)[];
   readonly reason: string | undefined;
+  /** What the cores do of the last one of them. */
+  readonly frames?: Frames;
 }
 
 /** The first stages that all have kernels, and why the next one has none. */
-async function stagesFor(kind: GpuKind, { registry, stages }: DecoderOptions, pipeline: Pipeline): Promise<Made> {
+export async function stagesFor(
+  kind: GpuKind,
+  { registry, stages }: DecoderOptions,
+  pipeline: Pipeline,
+): Promise<Made> {
   const made: GpuStage[] = [];
   const adds: (number | undefined)[] = [];
-  const but = (reason: string) => ({ made, adds, reason });
+  const but = (reason: string, frames?: Frames): Made => ({ made, adds, reason, ...(frames && { frames }) });
   for (const [index, { id, cdValues, name }] of stages.entries()) {
     const filter = registry.get(id);
     const what = `${filter?.canonicalName ?? (name || 'filter')} (${id})`;
     if (filter === undefined) return but(`${what} is decoded by libhdf5's own code, which has no kernels`);
     const kernels = await filter.kernels(kind);
     if (kernels.text === undefined) return but(`${what} has no kernels for ${kind}: ${kernels.reason}`);
-    const needs = kernelNeeds(filter.description, cdValues);
-    if (needs.refusal !== undefined) return but(`${what}: ${needs.refusal}`);
+    const asked = kernelNeeds(filter.description, cdValues);
+    // What they refuse they may take in part, where it is the last stage: its chunks are looked into as they are stored.
+    const alone = asked.refusal !== undefined && index + 1 === stages.length;
+    const frames = alone ? await framesOf(filter.id, cdValues, registry) : undefined;
+    const why = `${what}: ${[asked.refusal, typeof frames === 'string' ? frames : []].flat().join('; ')}`;
+    if (asked.refusal !== undefined && typeof frames !== 'object') return but(why);
+    const taken = typeof frames === 'object' ? frames.rest : cdValues;
+    const needs = taken === cdValues ? asked : kernelNeeds(filter.description, taken);
     adds.push(needs.adds);
     const loaded = pipeline.stages[index];
     made.push({
       id: filter.id,
       name: filter.canonicalName,
-      cdValues,
+      cdValues: taken,
       kernels: kernels.text,
       scratch: needs.scratch,
       lanes: needs.lanes,
       bound: (size) => (loaded === undefined ? 8 * size + 65536 : encodedBound(loaded, size)),
     });
+    if (typeof frames === 'object') return but(why, frames);
   }
   return { made, adds, reason: undefined };
 }
@@ -122,14 +136,15 @@ export async function createDecoder<K extends GpuKind>(
   if (!Number.isSafeInteger(size) || size < 0)
     throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
   const codecs = options.pipeline ?? (await registry.pipeline(stages));
-  const { made, adds, reason } = await stagesFor(gpu.kind, options, codecs);
+  const { made, adds, reason, frames } = await stagesFor(gpu.kind, options, codecs);
   const last = codecs.stages.slice(made.length);
   const known = adds.filter((one) => one !== undefined);
-  const onGpu = last.length === 0 || (made.length > 0 && known.length === made.length);
+  const hybrid = last.length > 0 || frames !== undefined;
+  const onGpu = !hybrid || (made.length > 0 && known.length === made.length);
   if (!onGpu) return new Decoder(gpu, codecs, size, undefined, reason);
   try {
     const pipeline = await gpu.prepare(made, 'decode');
-    const rest = last.length > 0 ? { pipeline: createPipeline(last), adds: known } : undefined;
+    const rest = hybrid ? { pipeline: createPipeline(last), adds: known, frames } : undefined;
     return new Decoder(gpu, codecs, size, pipeline, reason, rest);
   } catch (error) {
     if (!isH5zError(error) || error.code !== 'H5Z_NO_GPU') throw error;
@@ -141,6 +156,8 @@ export async function createDecoder<K extends GpuKind>(
 interface Last {
   readonly pipeline: Pipeline;
   readonly adds: readonly number[];
+  /** What they do of the last one of the others. */
+  readonly frames: Frames | undefined;
 }
 
 /** A chunk that has been read. */
@@ -150,9 +167,9 @@ interface Read {
   readonly filterMask: number;
 }
 
-/** A chunk for the device: what the codecs left to undo of it. */
+/** A chunk for the device: what the codecs left to undo of it; undefined where they are to undo all. */
 interface Ready extends Read {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | undefined;
 }
 
 class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
@@ -247,11 +264,14 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     const place = (index: number): number => start + index * this.stride;
     if (this.pipeline === undefined)
       return Promise.all(batch.map((chunk) => this.#byCodecs(chunk, into, place(chunk.index))));
-    const ready: Ready[] = [];
+    const ready: (Ready & { readonly bytes: Uint8Array })[] = [];
     const refused: DeviceChunk[] = [];
     for (const one of await Promise.all(batch.map((chunk) => this.#ready(chunk)))) {
-      if (!('error' in one)) ready.push(one);
-      else {
+      if (!('error' in one)) {
+        const { bytes } = one;
+        if (bytes === undefined) refused.push(await this.#byCodecs(one, into, place(one.index)));
+        else ready.push({ ...one, bytes });
+      } else {
         await this.#write(into, place(one.index), undefined);
         refused.push({ ...one, offset: place(one.index), size: this.#size, path: this.path });
       }
@@ -297,9 +317,13 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   async #ready(chunk: Read): Promise<Ready | { readonly index: number; readonly error: ReturnType<typeof said> }> {
     const { index, data, filterMask } = chunk;
     if (this.#last === undefined) return { ...chunk, bytes: data };
-    const { pipeline, adds } = this.#last;
+    const { pipeline, adds, frames } = this.#last;
     const size = adds.reduce((n, more, i) => ((filterMask >>> i) & 1 ? n : n + more), this.#size);
     try {
+      if (frames !== undefined) {
+        const whole = adds.length <= 32 && ((filterMask >>> (adds.length - 1)) & 1) === 1;
+        return { ...chunk, bytes: whole ? data : await frames.rows(data, size) };
+      }
       const mask = adds.length < 32 ? filterMask >>> adds.length : 0;
       const [bytes = data] = await pipeline.decodeMany([{ data, filterMask: mask, size }]);
       return { ...chunk, bytes };

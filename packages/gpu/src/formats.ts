@@ -1,20 +1,22 @@
-// What the two block formats say before a block is decoded, LZ4 (32004) and bitshuffle with LZ4 (32008): where the blocks of a
-// chunk are, for programs that fetch and decode them by themselves (an FPGA, say).
+// What the two block formats say before a block is decoded, LZ4 (32004) and bitshuffle with LZ4 or Zstandard (32008): where the
+// blocks of a chunk are, for programs that fetch and decode them by themselves (an FPGA, say).
 //
 //     u64 be decoded size | u32 be bytes of a block | u32 be length, block 0 | u32 be length, block 1 | ... | raw tail
 //
 // LZ4: a block whose length is its decoded size is stored as it is; the last block is what is left over. Bitshuffle: every block
-// is one LZ4 block of bit-transposed elements, the last one of a multiple of 8 elements, and fewer than 8 elements follow raw.
+// is one LZ4 block, or one Zstandard frame, of bit-transposed elements, the last one of a multiple of 8 elements, and fewer than 8 elements follow raw.
 // Sources: filters/lz4/src/filter.c and filters/bitshuffle/src/filter.c, which name the formats' own.
 
 import { type CdValues, H5zError } from '@h5z/core';
 
 const LZ4 = 32004;
 const BITSHUFFLE = 32008;
-const BITSHUFFLE_LZ4 = 2;
+const CODECS: Readonly<Record<number, 'lz4' | 'zstd'>> = { 2: 'lz4', 3: 'zstd' };
+/** Most bytes that one stored byte can become: LZ4's longest match; a whole block of Zstandard of one value. */
+const MOST_OF_ONE = { lz4: 255n, zstd: 131072n };
 const HEADER = 12;
 const LENGTH = 4;
-/** LZ4_MAX_INPUT_SIZE: no LZ4 block is larger. */
+/** LZ4_MAX_INPUT_SIZE: no LZ4 block is larger. Frames have other bounds. */
 const MOST = 0x7e000000;
 
 /** One block of a chunk. Offsets are in bytes from the chunk's first stored and first decoded byte. */
@@ -23,7 +25,7 @@ export interface Block {
   readonly srcSize: number;
   readonly dstOffset: number;
   readonly dstSize: number;
-  /** The stored bytes are the decoded ones; false: they are one LZ4 block. */
+  /** The stored bytes are the decoded ones; false: they are what {@link BlockIndex.codec} makes of one block. */
   readonly raw: boolean;
   /** The decoded bytes are the rows of bits of `dstSize` / elementSize elements, to be transposed back. */
   readonly transposed: boolean;
@@ -34,6 +36,8 @@ export interface BlockIndex {
   readonly size: number;
   /** Decoded bytes of every block but the last. */
   readonly blockSize: number;
+  /** What the blocks that are not raw are: bare LZ4 blocks, or Zstandard frames. */
+  readonly codec: 'lz4' | 'zstd';
   /** Bytes of an element; 1 for LZ4, which does not know. */
   readonly elementSize: number;
   /** In order, without gaps in what is decoded. */
@@ -66,6 +70,12 @@ interface Bitshuffle {
   readonly codec: number;
 }
 
+/** Bytes of the blocks that bitshuffle's cd_values ask for. */
+export function blockBytes(cdValues: CdValues): number {
+  const { elem, block } = bitshuffle(cdValues);
+  return elem * block;
+}
+
 function bitshuffle(cdValues: CdValues): Bitshuffle {
   const [, , elem = 0, block = 0, codec = 0] = cdValues;
   if (elem === 0 || block % 8 !== 0)
@@ -79,22 +89,24 @@ function bitshuffle(cdValues: CdValues): Bitshuffle {
 /**
  * Where the blocks of a chunk are. Reads nothing of the blocks but their lengths, which all lie inside of the chunk or this
  * throws: H5Z_E_CORRUPT for a chunk whose header or lengths cannot be, H5Z_E_OUTPUT for one that is not of `size`, H5Z_PARAMETER
- * for a filter or cd_values without LZ4 blocks. A block's own content is not looked at.
+ * for a filter or cd_values without such blocks. A block's own content is not looked at.
  */
 export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): BlockIndex {
   const { id, cdValues, size: expected } = options;
   if (id !== LZ4 && id !== BITSHUFFLE)
-    throw refuse(`filter ${id} has no index of LZ4 blocks`, `use it for filters ${LZ4} and ${BITSHUFFLE}`);
+    throw refuse(`filter ${id} has no index of blocks`, `use it for filters ${LZ4} and ${BITSHUFFLE}`);
   const shuffled = id === BITSHUFFLE ? bitshuffle(cdValues) : undefined;
-  if (shuffled !== undefined && shuffled.codec !== BITSHUFFLE_LZ4)
-    throw refuse(`bitshuffle with codec ${shuffled.codec} has no LZ4 blocks`, 'use it where cd_values[4] is 2');
+  const codec = shuffled === undefined ? 'lz4' : CODECS[shuffled.codec];
+  if (codec === undefined)
+    throw refuse(`bitshuffle with codec ${shuffled?.codec} has no such blocks`, 'use it where cd_values[4] is 2 or 3');
   const elem = shuffled?.elem ?? 1;
 
   if (chunk.length < HEADER) throw corrupt(`${chunk.length} bytes are no header`);
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const claimed = view.getBigUint64(0);
-  // LZ4 makes at most 255 bytes of one: a claim beyond that is a lie, and nobody makes room for it.
-  if (claimed / 255n > BigInt(chunk.length)) throw corrupt(`${chunk.length} bytes claim to be ${claimed}`);
+  // A claim beyond that is a lie, and nobody makes room for it.
+  if (claimed / MOST_OF_ONE[codec] > BigInt(chunk.length))
+    throw corrupt(`${chunk.length} bytes claim to be ${claimed}`);
   const size = Number(claimed);
   if (expected !== undefined && size !== expected)
     throw new H5zError('H5Z_E_OUTPUT', `the chunk says that it has ${size} bytes, and its dataset ${expected}`);
@@ -117,7 +129,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
     if (srcSize > left - LENGTH)
       throw corrupt(`block ${blocks.length} has ${srcSize} bytes, and ${left - LENGTH} are left`);
     const raw = shuffled === undefined && srcSize === dstSize;
-    if (!raw && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
+    if (!raw && codec === 'lz4' && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
     blocks.push({
       srcOffset: srcOffset + LENGTH,
       srcSize,
@@ -140,5 +152,5 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
       raw: true,
       transposed: false,
     });
-  return { size, blockSize, elementSize: elem, blocks };
+  return { size, blockSize, codec, elementSize: elem, blocks };
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FILTER_ERRORS } from '../../core/dist/index.js';
 import type { DeviceReport, DeviceResult } from './device.ts';
 import { counts, damage, SHAPE, writeFrames } from './frames.ts';
 import { ABSENT, runFile } from './hosts.ts';
@@ -43,8 +44,9 @@ beforeAll(async () => {
     { path: large },
     { path: await damage(tiles, 7) },
     { path: await damage(zstd, 1) },
+    { path: await damage(mixed, 2) },
   ];
-  report = await runFile<DeviceReport>(fileURLToPath(new URL('device.ts', import.meta.url)), { files });
+  report = await runFile<DeviceReport>(fileURLToPath(new URL('device.ts', import.meta.url)), { files, mixed });
 });
 
 /** The bytes of a tile of a frame, zeros where it sticks out, or only the part inside (`clipped`). */
@@ -92,10 +94,17 @@ dawn('a filter without kernels is decoded by its codec and uploaded, with the re
   expect(chunks.map((one) => [one.path, one.sha256])).toEqual(frames.map((sum) => ['cpu', sum]));
 });
 
-dawn('bitshuffle with Zstandard likewise', () => {
+dawn('bitshuffle with Zstandard: frames by the codec, bits by the GPU', () => {
   const { path, reason, chunks } = file(4);
-  expect([path, reason]).toEqual(['cpu', expect.stringMatching(/^bitshuffle \(32008\): .*Zstandard/)]);
-  expect(chunks.map((one) => one.sha256)).toEqual(frames);
+  expect([path, reason]).toEqual(['hybrid', expect.stringMatching(/^bitshuffle \(32008\): .*Zstandard/)]);
+  expect(chunks.map((one) => [one.path, one.sha256])).toEqual(frames.map((sum) => ['hybrid', sum]));
+  expect(report.otherBlocks).toEqual({ path: 'hybrid cpu', sha256: frames[0] });
+  expect(file(8).chunks.map((one) => [one.path, one.error?.code])).toEqual([
+    ['hybrid', undefined],
+    ['hybrid', undefined],
+    ['hybrid', 'H5Z_E_CORRUPT'],
+  ]);
+  expect(file(8).chunks[1]?.sha256).toBe(frames[1]);
 });
 
 dawn('blocks of more than 8 KiB are decoded by the GPU too', () => {
@@ -123,6 +132,15 @@ dawn('decoding goes into the encoder of the caller, and a kernel behind it reads
   expect(words.some((word) => word !== 0)).toBe(true);
 });
 
+dawn('what a kernel made on the device is encoded there, in the encoder of the caller', () => {
+  const { status, sizes, room, sha256: sum, expected } = report.encoded;
+  expect(status).toEqual([0, FILTER_ERRORS.H5Z_E_OUTPUT.value]);
+  expect(sum).toBe(expected);
+  expect(sizes[0]).toBeGreaterThan(500);
+  expect(sizes[0]).toBeLessThan(room / 2);
+  expect(sizes[1]).toBe(0);
+});
+
 dawn('what goes wrong says what it is', () => {
   expect(report.wrong).toEqual({
     noAdapter: expect.stringMatching(/^H5Z_NO_GPU: WebGPU found no adapter.*; decode with the ordinary codecs$/),
@@ -132,6 +150,8 @@ dawn('what goes wrong says what it is', () => {
     noStorage: expect.stringMatching(/^H5Z_PARAMETER: src is no storage buffer/),
     memory: expect.stringMatching(/^H5Z_E_MEMORY: .* has no buffer of 1099511627776 bytes/),
     kernels: expect.stringMatching(/^H5Z_NO_GPU: .* does not take the kernels of x \(line 1: /),
+    encoder: expect.stringMatching(/^H5Z_E_UNSUPPORTED: zstd \(32015\) has no kernels.*; read the data back/),
+    frames: expect.stringMatching(/^H5Z_E_UNSUPPORTED: bitshuffle \(32008\): .*serial.*; read the data back/),
     start: expect.stringMatching(/^H5Z_PARAMETER: start is 2; pass a multiple of 4 bytes/),
     source: 'not ours: Error: the source is gone',
     stopped: 'not ours: Error: stopped',

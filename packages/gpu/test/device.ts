@@ -2,9 +2,18 @@
 
 import { createHash } from 'node:crypto';
 import { builtRegistry } from '../../../tests/corpus/corpus.ts';
-import { open } from '../../chunks/dist/index.js';
+import { type Dataset, open } from '../../chunks/dist/index.js';
 import { isH5zError } from '../../core/dist/index.js';
-import { createDecoder, type DeviceChunk, findWebGpu, type GpuChunk, openWebGpu, toDevice } from '../dist/index.js';
+import {
+  createDecoder,
+  createEncoder,
+  type DeviceChunk,
+  findWebGpu,
+  type GpuChunk,
+  openWebGpu,
+  toDevice,
+  type WebGpuInUse,
+} from '../dist/index.js';
 
 export interface DeviceFile {
   readonly path: string;
@@ -32,6 +41,16 @@ export interface DeviceReport {
     readonly expected: readonly number[];
     readonly status: number[];
   };
+  /** What a kernel of one's own made of both frames, encoded by the same encoder, decoded by the codecs. */
+  readonly encoded: {
+    readonly status: readonly number[];
+    readonly sizes: readonly number[];
+    readonly room: number;
+    readonly sha256: string;
+    readonly expected: string;
+  };
+  /** A chunk of bitshuffle with Zstandard whose blocks are not those of the cd_values: who decoded it, and to what. */
+  readonly otherBlocks: { readonly path: string; readonly sha256: string };
   /** Codes and sentences of what went wrong, by what was tried. */
   readonly wrong: Readonly<Record<string, string>>;
 }
@@ -47,7 +66,48 @@ async function failure(work: () => unknown): Promise<string> {
   return 'nothing went wrong';
 }
 
-export async function main(implementation: GPU, input: { files: DeviceFile[] }): Promise<DeviceReport> {
+/** Both frames of `frames`, exclusive or, are a third one, which never is on the host before it is encoded. */
+async function encode(
+  gpu: WebGpuInUse,
+  dataset: Dataset,
+  registry: Awaited<ReturnType<typeof builtRegistry>>,
+  frames: GPUBuffer,
+  stride: number,
+): Promise<DeviceReport['encoded']> {
+  const size = dataset.chunkBytes;
+  const encoder = await createEncoder(gpu, { registry, stages: dataset.info.filters, size });
+  const made = await gpu.allocate(size);
+  const stored = await gpu.allocate(2 * encoder.stride);
+  const module = gpu.webgpu.createShaderModule({
+    code: `@group(0) @binding(0) var<storage, read> frames: array<u32>;
+      @group(0) @binding(1) var<storage, read_write> made: array<u32>;
+      @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) at: vec3<u32>) {
+        if (at.x < ${size / 4}u) { made[at.x] = frames[at.x] ^ frames[at.x + ${stride / 4}u]; }
+      }`,
+  });
+  const pipeline = gpu.webgpu.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+  const queue = gpu.webgpu.createCommandEncoder();
+  const pass = queue.beginComputePass();
+  pass.setPipeline(pipeline);
+  const entries = [frames, made].map((buffer, binding) => ({ binding, resource: { buffer } }));
+  pass.setBindGroup(0, gpu.webgpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.dispatchWorkgroups(Math.ceil(size / 256));
+  pass.end();
+  const chunk = { srcOffset: 0, srcSize: size, dstOffset: 0, dstSize: encoder.room };
+  const cramped = { ...chunk, dstOffset: encoder.stride, dstSize: 500 };
+  const work = encoder.pipeline.encode({ src: made, dst: stored, chunks: [chunk, cramped], queue });
+  gpu.webgpu.queue.submit([queue.finish()]);
+  const { status, sizes } = await work.answers();
+  const bytes = await gpu.read(stored, 0, sizes[0]);
+  const decoded = (await registry.pipeline(dataset.info.filters)).decode(bytes, { size });
+  const both = await gpu.read(frames);
+  const expected = both.subarray(0, size).map((byte, i) => byte ^ (both[i + stride] ?? 0));
+  encoder.close();
+  const room = encoder.room;
+  return { status: [...status], sizes: [...sizes], room, sha256: sha256(decoded), expected: sha256(expected) };
+}
+
+export async function main(implementation: GPU, input: { files: DeviceFile[]; mixed: string }): Promise<DeviceReport> {
   const registry = await builtRegistry();
   const gpu = await openWebGpu({ gpu: implementation, software: true });
   const files: DeviceResult[] = [];
@@ -122,6 +182,24 @@ export async function main(implementation: GPU, input: { files: DeviceFile[] }):
   const decoded = new Uint32Array((await gpu.read(dst)).buffer);
   const expected = [0, 1, 2, 3].map((i) => ((decoded[i] ?? 0) + (decoded[i + decoder.stride / 4] ?? 0)) >>> 0);
 
+  const encoded = await encode(gpu, dataset, registry, dst, decoder.stride);
+
+  const mixed = await open(input.mixed);
+  const frames = mixed.dataset('/data');
+  const first = (await frames.loadChunks()).at(0) as NonNullable<ReturnType<typeof list.at>>;
+  const others = await createDecoder(gpu, {
+    registry,
+    stages: [{ id: 32008, cdValues: [0, 4, 2, 64, 3] }],
+    size: frames.chunkBytes,
+  });
+  const [other] = await others.decode([{ data: frames.readChunk(first) }], { into: dst });
+  const otherBlocks = {
+    path: `${others.path} ${other?.path}`,
+    sha256: sha256(await gpu.read(dst, 0, frames.chunkBytes)),
+  };
+  others.close();
+  mixed.close();
+
   const wrong: Record<string, string> = {};
   const nobody = { requestAdapter: async () => null } as unknown as GPU;
   wrong.noAdapter = await failure(() => openWebGpu({ gpu: nobody }));
@@ -143,6 +221,12 @@ export async function main(implementation: GPU, input: { files: DeviceFile[] }):
         bound: (n) => n,
       },
     ]),
+  );
+  wrong.encoder = await failure(() =>
+    createEncoder(gpu, { registry, stages: [{ id: 32015, cdValues: [3] }], size: dataset.chunkBytes }),
+  );
+  wrong.frames = await failure(() =>
+    createEncoder(gpu, { registry, stages: [{ id: 32008, cdValues: [0, 4, 2, 0, 3] }], size: dataset.chunkBytes }),
   );
   wrong.start = await failure(() => decoder.decode([], { into: dst, start: 2 }));
   wrong.source = await failure(() =>
@@ -167,5 +251,5 @@ export async function main(implementation: GPU, input: { files: DeviceFile[] }):
   wrong.lostRead = await failure(() => gpu.read(dst));
   gpu.close();
   file.close();
-  return { files, doubled: { words, expected, status }, wrong };
+  return { files, doubled: { words, expected, status }, encoded, otherBlocks, wrong };
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Codec, type FilterDescription, isH5zError, loadWasm } from '../../core/dist/index.js';
 import { damagedCopies, numbers } from '../../farm/src/damage.ts';
-import { type Block, blockIndex, kernelNeeds } from '../dist/index.js';
+import { type Block, type BlockIndex, blockIndex, kernelNeeds } from '../dist/index.js';
 
 interface Case {
   readonly name: string;
@@ -34,11 +34,11 @@ beforeAll(async () => {
 });
 const codec = (id: number): Codec => codecs.get(id) as Codec;
 
-const isBlocks = (id: number, { cdValues }: Case): boolean => id === LZ4 || cdValues[4] === 2;
+const isBlocks = (id: number, { cdValues }: Case): boolean => id === LZ4 || cdValues[4] === 2 || cdValues[4] === 3;
 const read = (name: string, { file }: Case): Buffer => readFileSync(join(folder(name), 'golden', file));
 
 /** A block by itself, as a program that fetched it would decode it: as a chunk of this one block. */
-function decodeBlock(id: number, chunk: Uint8Array, block: Block, elementSize: number): Uint8Array {
+function decodeBlock(id: number, chunk: Uint8Array, block: Block, { elementSize, codec: of }: BlockIndex): Uint8Array {
   const bytes = chunk.subarray(block.srcOffset, block.srcOffset + block.srcSize);
   if (block.raw) return bytes;
   const alone = Buffer.alloc(16 + bytes.length);
@@ -47,7 +47,7 @@ function decodeBlock(id: number, chunk: Uint8Array, block: Block, elementSize: n
   alone.writeUInt32BE(bytes.length, 12);
   alone.set(bytes, 16);
   return codec(id).decode(alone, {
-    cdValues: id === LZ4 ? [block.dstSize] : [0, 4, elementSize, block.dstSize / elementSize, 2],
+    cdValues: id === LZ4 ? [block.dstSize] : [0, 4, elementSize, block.dstSize / elementSize, of === 'lz4' ? 2 : 3],
     size: block.dstSize,
   });
 }
@@ -58,13 +58,15 @@ describe.each(FILTERS)('blockIndex of $name', ({ id, name }) => {
     expect(cases.length).toBeGreaterThan(10);
     for (const one of cases) {
       const chunk = read(name, one);
-      const { blocks, size, elementSize } = blockIndex(chunk, { id, cdValues: one.cdValues, size: one.size });
+      const index = blockIndex(chunk, { id, cdValues: one.cdValues, size: one.size });
+      const { blocks, size, codec: of } = index;
+      expect(of, one.name).toBe(one.cdValues[4] === 3 ? 'zstd' : 'lz4');
       expect(size, one.name).toBe(one.size);
       const whole = Buffer.alloc(size);
       let at = 0;
       for (const block of blocks) {
         expect(block.dstOffset, one.name).toBe(at);
-        whole.set(decodeBlock(id, chunk, block, elementSize), at);
+        whole.set(decodeBlock(id, chunk, block, index), at);
         at += block.dstSize;
       }
       expect(at, one.name).toBe(size);
@@ -119,7 +121,7 @@ describe.each(FILTERS)('blockIndex of $name', ({ id, name }) => {
   });
 });
 
-test('filters and cd_values without LZ4 blocks are refused by name', () => {
+test('filters and cd_values without blocks are refused by name', () => {
   const refused = (id: number, cdValues: number[]) => {
     try {
       blockIndex(new Uint8Array(20), { id, cdValues });
@@ -128,8 +130,8 @@ test('filters and cd_values without LZ4 blocks are refused by name', () => {
     }
     return 'nothing';
   };
-  expect(refused(1, [6])).toMatch(/filter 1 has no index of LZ4 blocks; use it for filters 32004 and 32008/);
-  expect(refused(BITSHUFFLE, [0, 4, 2, 0, 3])).toMatch(/codec 3 has no LZ4 blocks/);
+  expect(refused(1, [6])).toMatch(/filter 1 has no index of blocks; use it for filters 32004 and 32008/);
+  expect(refused(BITSHUFFLE, [0, 4, 2, 0, 0])).toMatch(/codec 0 has no such blocks/);
   expect(refused(BITSHUFFLE, [0, 4, 0, 0, 2])).toMatch(/stored ones/);
   expect(refused(BITSHUFFLE, [0, 4, 2, 12, 2])).toMatch(/multiple of 8/);
 });

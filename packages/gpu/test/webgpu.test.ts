@@ -2,11 +2,15 @@
 // of chunks that lie, whole pipelines with filter masks, and encoding. What they answer is held to the filters' own code: the
 // same bytes, or the same error, and nothing written outside of a chunk's room.
 
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { env, need } from '../../../tests/support/env.ts';
 import {
   type Codec,
   createPipeline,
@@ -554,6 +558,38 @@ describe.each(['dawn', 'chromium'] as const)('kernels in WGSL, %s', (host) => {
     expect(here).toBeLessThanOrEqual(there * 1.25);
     const short = encodings.flatMap(({ originals }) => originals.filter(({ status }) => status === H5Z_E_OUTPUT.value));
     expect(short.length).toBeGreaterThanOrEqual(4 * encodings.length);
+  });
+
+  test.for(['lz4', 'bitshuffle'])('%s: hdf5plugin reads what was encoded', async (name, { skip }) => {
+    if (env.python === undefined) return skip(need('python'));
+    const { id } = filters.get(name) as Filter;
+    const sums: string[] = [];
+    const chunks: unknown[] = [];
+    for (const group of ['golden', 'arrays']) {
+      const [result, encodings] = await encodingsOf(host, `${name} ${group}`);
+      encodings.forEach(({ originals }, index) => {
+        originals.forEach(({ data, status, cdValues }, chunk) => {
+          if (status !== 0 || data.length === 0) return;
+          const elementSize = name === 'bitshuffle' ? (cdValues[2] ?? 1) : 1;
+          const client = name === 'bitshuffle' ? cdValues.slice(3, 6) : cdValues;
+          const bytes = result.answers[index]?.[chunk]?.data;
+          chunks.push({ id, client, elementSize, elements: data.length / elementSize, data: bytes });
+          sums.push(sha256(data));
+        });
+      });
+    }
+    const folder = mkdtempSync(join(tmpdir(), 'h5z-encoded-'));
+    try {
+      writeFileSync(join(folder, 'job.json'), JSON.stringify(chunks));
+      const script = fileURLToPath(new URL('encoded.py', import.meta.url));
+      const { stdout } = await promisify(execFile)(env.python, [script, join(folder, 'job.json')], {
+        maxBuffer: 1 << 24,
+      });
+      expect(JSON.parse(stdout)).toEqual(sums);
+      expect(sums.length).toBeGreaterThan(20);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('pipelines of several stages encoded, with filter masks', async () => {
