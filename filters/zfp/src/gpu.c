@@ -1,9 +1,9 @@
-/* The zfp filter on a GPU: decoding. Format, header and limits are filter.c's, header.c's and decode_block.h's; the dialect is
+/* The zfp filter on a GPU: decoding, and encoding at a fixed rate. Format, header and limits are filter.c's, header.c's and decode_block.h's; the dialect is
  * h5z/gpu.h's.
  *
  * At a fixed rate every block has its bits at a known place: a lane for each block. In the other modes a block begins
  * where the one before it ends, which only decoding tells: one lane of a chunk does all of it, so that they pay in batches of
- * hundreds of chunks.
+ * hundreds of chunks, and they are not encoded: H5Z_E_UNSUPPORTED.
  */
 #include <h5z/gpu.h>
 
@@ -142,6 +142,43 @@ H5Z_DEVICE uint64_t scaled_64(int64_t i, int e) {
   return u.bits;
 }
 
+/* The whole part of a number, given as its bits, times 2^e; what does not fit is the smallest integer, as on x86. */
+H5Z_DEVICE int32_t whole_32(uint32_t bits, int e) {
+  union {
+    uint32_t bits;
+    float value;
+  } u = {.bits = bits}, power = {.bits = e > 127 ? UINT32_C(0x7f800000) : (uint32_t)(e + 127) << 23};
+  u.value *= power.value;
+  return u.value >= -2147483648.0f && u.value < 2147483648.0f ? (int32_t)u.value : INT32_MIN;
+}
+
+H5Z_DEVICE int64_t whole_64(uint64_t bits, int e) {
+  union {
+    uint64_t bits;
+    double value;
+  } u = {.bits = bits}, power = {.bits = e > 1023 ? UINT64_C(0x7ff0000000000000) : (uint64_t)(e + 1023) << 52};
+  u.value *= power.value;
+  return u.value >= -9223372036854775808.0 && u.value < 9223372036854775808.0 ? (int64_t)u.value : INT64_MIN;
+}
+
+/* Bits to be written from a byte's first one on, lowest first. */
+typedef struct bits_out {
+  H5Z_GLOBAL uint8_t *out;
+  uint64_t next, buffer; /* bytes written; `count` bits that are not */
+  uint32_t count;
+} bits_out;
+
+/* Up to 32 bits; what is above them in `value` is left away. */
+H5Z_DEVICE void bits_put(bits_out *o, uint32_t value, uint32_t n) {
+  o->buffer |= (value & ((UINT64_C(1) << n) - 1)) << o->count;
+  o->count += n;
+  for (; o->count >= 8; o->count -= 8, o->buffer >>= 8) o->out[o->next++] = (uint8_t)o->buffer;
+}
+
+H5Z_DEVICE void bits_flush(bits_out *o) {
+  if (o->count > 0) o->out[o->next] = (uint8_t)o->buffer;
+}
+
 /* zfp's order of coefficients: place i of a block of 4^rank values, eight to a word, by rank from 2 on. */
 H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
   const uint64_t words[42] = {
@@ -170,6 +207,7 @@ H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
 #define PBITS 5u
 #define EBITS 8
 #include "gpu_block.h"
+#include "gpu_encode.h"
 #undef WIDTH
 #undef UINT
 #undef INT
@@ -182,6 +220,7 @@ H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
 #define PBITS 6u
 #define EBITS 11
 #include "gpu_block.h"
+#include "gpu_encode.h"
 
 H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, order, 256);
@@ -216,4 +255,39 @@ H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
     }
   }
   if (!fixed) h5z_gpu_answer(&b, &p, s.size, 0);
+}
+
+H5Z_KERNEL void h5z_zfp_encode(h5z_gpu_batch b) {
+  H5Z_SHARED(uint8_t, order, 256);
+  h5z_gpu_part p;
+  settings s;
+  if (!h5z_gpu_begin(&b, &p)) return;
+  int32_t status = parse(&b, &s);
+  if (status == 0 && (s.size != p.size || s.max_bits < head_of(&s))) status = H5Z_E_PARAM;
+  if (status == 0 && (s.min_bits != s.max_bits || s.min_exp < LOWEST_EXP)) status = H5Z_E_UNSUPPORTED;
+  const uint64_t bytes = status == 0 ? s.blocks / 8 * s.max_bits + (s.blocks % 8 * s.max_bits + 7) / 8 : 0;
+  if (status == 0 && bytes > p.room) status = H5Z_E_OUTPUT;
+  h5z_gpu_answer(&b, &p, bytes, status);
+  if (status != 0) return;
+
+  for (uint32_t i = h5z_lane(); i < 1u << 2 * s.rank; i += h5z_lanes()) order[i] = order_of(s.rank, i);
+  h5z_sync();
+  /* A lane has as many blocks as end where a byte does, so that no two write the same one. */
+  uint32_t run = 8;
+  while (run > 1 && run / 2 * s.max_bits % 8 == 0) run /= 2;
+  for (uint64_t first = p.lane * run; first < s.blocks; first += p.lanes * run) {
+    bits_out o = {.out = p.out + first / 8 * s.max_bits + first % 8 * s.max_bits / 8};
+    for (uint64_t block = first; block < first + run && block < s.blocks; block++) {
+      if (s.elem == 4) {
+        uint32_t values[256];
+        gather_32(values, &s, block, p.in);
+        encode_32(&o, &s, order, values);
+      } else {
+        uint64_t values[256];
+        gather_64(values, &s, block, p.in);
+        encode_64(&o, &s, order, values);
+      }
+    }
+    bits_flush(&o);
+  }
 }

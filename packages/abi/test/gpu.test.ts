@@ -25,6 +25,7 @@ interface Golden {
 }
 interface Description {
   readonly id: number;
+  readonly lossy: boolean;
   readonly variants: { readonly cuda?: { readonly mode: 'full' | 'partial' | 'none' } };
 }
 
@@ -61,11 +62,13 @@ const MADE: readonly ((size: number, random: (below: number) => number) => Buffe
   (size, random) => Buffer.from(Array.from({ length: size }, (_, i) => (i % 97 < 60 ? i >> 6 : random(3)) & 255)),
 ];
 
+const NUMBERS: (typeof MADE)[0] = (size, random) => Buffer.from(Array.from({ length: size }, () => random(0x7f)));
+
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', ({ name, folder }) => {
   const golden = json<Golden>(join(folder, 'golden/index.json'));
-  const { id, variants } = json<Description>(join(folder, 'filter.json'));
+  const { id, lossy, variants } = json<Description>(join(folder, 'filter.json'));
   const read = ({ file }: Chunk): Buffer => readFileSync(join(folder, 'golden', file));
   let decode: ReturnType<typeof kernels>;
   let codec: Codec;
@@ -201,14 +204,15 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
     });
   });
 
-  test('what is encoded decodes to the same bytes', ({ skip }) => {
+  test('what is encoded decodes to the same bytes, or is what the filter makes where that is lossy', ({ skip }) => {
     if (!/^H5Z_KERNEL void \w+_encode/m.test(readFileSync(join(folder, 'src/gpu.c'), 'utf8'))) skip('decodes only');
     const encode = kernels(folder, 'encode');
     const random = numbers(id + 2);
     const originals = golden.cases.map((one) => byCodec(read(one), one.cdValues, one.size).bytes);
     const launches = golden.cases.flatMap(({ cdValues }, index) => {
       const own = originals[index] as Buffer;
-      const made = MADE[index % MADE.length] as (typeof MADE)[0];
+      // Bytes below 0x7f are no infinity and no NaN, whichever end they begin at.
+      const made = lossy ? NUMBERS : (MADE[index % MADE.length] as (typeof MADE)[0]);
       // Every case in one shape, and something made up in the next one.
       return [own, made(own.length, random)].map((bytes, turn) => {
         const chunks = [{ bytes, room: bytes.length * 2 + 4096 }];
@@ -224,12 +228,14 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
     const bytesMade = { kernels: 0, codec: 0 };
     encode(launches).forEach(([answer], index) => {
       const { status, bytes } = answer as KernelAnswer;
-      if (mayRefuse(status)) return;
+      // Encoders may do less than decoders: zfp's only fixed rates.
+      if (status === H5Z_E_UNSUPPORTED) return;
       const { cdValues, chunks } = launches[index] as Launch;
       const original = chunks[0]?.bytes ?? bytes;
       const again = byCodec(bytes, cdValues, original.length);
       const what = golden.cases[index >> 1]?.name;
-      expect([status, again.status, sha256(again.bytes)], what).toEqual([0, 0, sha256(original)]);
+      if (lossy) expect([status, sha256(bytes)], what).toEqual([0, sha256(codec.encode(original, { cdValues }))]);
+      else expect([status, again.status, sha256(again.bytes)], what).toEqual([0, 0, sha256(original)]);
       bytesMade.kernels += bytes.length;
       bytesMade.codec += codec.encode(original, { cdValues }).length;
       encoded++;

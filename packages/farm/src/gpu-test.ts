@@ -102,6 +102,11 @@ async function answerOf(codec: Codec, bytes: Uint8Array, cd: readonly number[], 
 /** What launches of the filter need, and whether its kernels take no chunk with these cd_values. */
 type Needs = (name: string, cd: readonly number[]) => KernelNeeds;
 
+/** The hash of what the filter makes of a chunk's decoded bytes. */
+function encodedOf(codec: Codec, bytes: Uint8Array, cd: readonly number[], size: number): string {
+  return sha256(codec.encode(codec.decode(bytes, { cdValues: cd, size }), { cdValues: cd }));
+}
+
 async function goldenOf({ folder, description, codec }: Kernels, data: Data, needs: Needs) {
   const { name } = description;
   /** Sound chunks may be left to the CPU, by a status of their own. */
@@ -115,7 +120,9 @@ async function goldenOf({ folder, description, codec }: Kernels, data: Data, nee
     const cd = [...one.cdValues];
     const common = { filter: name, name: one.name, cd, size, ...(mayRefuse ? { mayRefuse } : {}) };
     const refused = needs(name, cd).refusal !== undefined;
-    golden.push({ ...common, ...data.add(bytes), sha256: digest });
+    // Of a lossy filter what is encoded is told by its bytes.
+    const encoded = description.lossy ? { encoded: encodedOf(codec, bytes, cd, size) } : {};
+    golden.push({ ...common, ...data.add(bytes), sha256: digest, ...encoded });
     if (size === 0 || size > 20_000 || refused) continue;
     for (let i = 0; i < 4; i++) {
       const copy = Buffer.from(bytes);
@@ -259,6 +266,8 @@ function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data, needs: Needs
   const cd = [...zfp.derive([1, 0, ...rate], { typeClass: 'float', typeSize: 4, chunk: shape })];
   const stored = zfp.encode(bytes, { cdValues: cd });
   const decoded = zfp.decode(stored, { cdValues: cd, size: bytes.length });
+  // What the device encodes is what it decoded, and that loses a little once more.
+  const again = zfp.decode(zfp.encode(decoded, { cdValues: cd }), { cdValues: cd, size: bytes.length });
   return {
     what: `zfp at ${ZFP_RATE} bits a value`,
     data,
@@ -267,7 +276,7 @@ function rateOf({ data, shape, bytes }: Raw, zfp: Codec, all: Data, needs: Needs
     size: bytes.length,
     sha256: sha256(decoded),
     endToEnd: false,
-    bothWays: [],
+    bothWays: [{ what: 'zfp', room: stored.length, sha256: sha256(again), ...stageOf(needs, 'zfp', cd) }],
     ...all.add(stored),
   };
 }

@@ -318,17 +318,19 @@ class Tests:
                     good = self.check(status == 0 and hashlib.sha256(out).hexdigest() == case["sha256"], name, case["name"], shape,
                                       "status", status)
                     self.results[name]["golden"] += good
-                sound = [out for status, out in answers if status == 0]
+                sound = [(out, case.get("encoded")) for case, (status, out) in zip(cases, answers) if status == 0]
                 if self.filters[name]["encode"] and sound:
                     self.encoded(name, cd, sound, shape)
 
     def encoded(self, name, cd, originals, shape):
-        encoded = self.run(name, cd, [(one, len(one) * 2 + 4096) for one in originals], shape, "encode")
+        """Decodes to the original again; where that cannot be, because the filter is lossy, it is what the filter makes."""
+        encoded = self.run(name, cd, [(one, len(one) * 2 + 4096) for one, _ in originals], shape, "encode")
         if any(status == UNSUPPORTED for status, _ in encoded):
             return
-        again = self.run(name, cd, [(out, len(one)) for one, (_, out) in zip(originals, encoded)], shape)
-        for one, (status, out) in zip(originals, again):
-            self.results[name]["encoded"] += self.check(status == 0 and out == one, name, cd, shape, "does not encode")
+        again = self.run(name, cd, [(out, len(one)) for (one, _), (_, out) in zip(originals, encoded)], shape)
+        for (one, digest), (_, made), (status, out) in zip(originals, encoded, again):
+            right = out == one if digest is None else hashlib.sha256(made).hexdigest() == digest
+            self.results[name]["encoded"] += self.check(status == 0 and right, name, cd, shape, "does not encode")
 
     def damaged(self):
         for (name, cd), cases in self.groups(self.cases["damaged"]):
@@ -439,7 +441,7 @@ class Speed:
                 self.row("%s %s" % (stage["what"], direction), frame["data"], size * count, times, chunks=count, usual=True,
                          **({"storedBytes": stored_bytes} if stored_bytes else {}))
                 batch.close()
-            self.same(stage["what"], target, size, count, frame["sha256"])
+            self.same(stage["what"], target, size, count, stage.get("sha256", frame["sha256"]))
         self.cuda.free(stored[0], src[0], middle[0], target)
 
     def end_to_end(self, frame):

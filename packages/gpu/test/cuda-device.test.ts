@@ -42,6 +42,7 @@ describe.skipIf(noKernels !== undefined)(`to a device (${noKernels ?? 'a stand-i
     ['Blosc', 'cuda', [{ id: 32001, cdValues: [0, 0, 0, 0, 5, 1, 1] }]],
     ['Blosc2', 'cuda', [{ id: 32026, cdValues: [0, 0, 0, 0, 5, 1, 1] }]],
     ['shuffle, Zstandard', 'hybrid', [SHUFFLE, { id: 32015, cdValues: [3] }]],
+    ['bitshuffle with Zstandard', 'hybrid', [{ id: 32008, cdValues: [0, 3] }]],
     ['Zstandard', 'cpu', [{ id: 32015, cdValues: [3] }]],
     ['Blosc with Zstandard', 'cpu', [{ id: 32001, cdValues: [0, 0, 0, 0, 5, 1, 5] }]],
   ] as const)('frames in %s', async (what, path, stages) => {
