@@ -70,7 +70,9 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
   const golden = json<Golden>(join(folder, 'golden/index.json'));
   const { id, lossy, variants } = json<Description>(join(folder, 'filter.json'));
   const read = ({ file }: Chunk): Buffer => readFileSync(join(folder, 'golden', file));
+  const encodes = /^H5Z_KERNEL void \w+_encode/m.test(readFileSync(join(folder, 'src/gpu.c'), 'utf8'));
   let decode: ReturnType<typeof kernels>;
+  let encode: ReturnType<typeof kernels> | undefined;
   let codec: Codec;
 
   beforeAll(async () => {
@@ -204,9 +206,46 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
     });
   });
 
+  test('encode into no more room than there is, and believe no table', ({ skip }) => {
+    if (!encodes) skip('decodes only');
+    encode ??= kernels(folder, 'encode');
+    const small = golden.cases.filter(({ size }) => size > 0 && size <= 3000).slice(0, 24);
+    const launches = small.map((one, index): Launch => {
+      const bytes = byCodec(read(one), one.cdValues, one.size).bytes;
+      const rooms = [bytes.length * 2 + 4096, 0, 3, 11, 12, bytes.length >> 1, bytes.length - 1, bytes.length + 1];
+      const chunks = rooms.map((room) => ({ bytes, room }));
+      const faults = [1, 2, 3, 4].map((fault) => ({ ...(chunks[0] as (typeof chunks)[0]), fault }));
+      return {
+        cdValues: one.cdValues,
+        chunks: [...chunks, ...faults],
+        lanes: 8,
+        parts: 1 + (index % 3),
+        largeBlocks: true,
+      };
+    });
+    let short = 0;
+    encode(launches).forEach((answers, index) => {
+      const [roomy, ...others] = answers as [KernelAnswer, ...KernelAnswer[]];
+      const what = small[index]?.name;
+      if (roomy.status === H5Z_E_UNSUPPORTED) return;
+      expect(roomy.status, what).toBe(0);
+      others.slice(0, -4).forEach(({ status, bytes }) => {
+        if (status === H5Z_E_OUTPUT) short++;
+        else expect([status, bytes.length], what).toEqual([0, roomy.bytes.length]);
+      });
+      expect(others.slice(-4).map(({ status }) => status)).toEqual([
+        H5Z_E_PARAM,
+        H5Z_E_PARAM,
+        H5Z_E_PARAM,
+        H5Z_E_VERSION,
+      ]);
+    });
+    expect(short).toBeGreaterThan(10);
+  });
+
   test('what is encoded decodes to the same bytes, or is what the filter makes where that is lossy', ({ skip }) => {
-    if (!/^H5Z_KERNEL void \w+_encode/m.test(readFileSync(join(folder, 'src/gpu.c'), 'utf8'))) skip('decodes only');
-    const encode = kernels(folder, 'encode');
+    if (!encodes) skip('decodes only');
+    encode ??= kernels(folder, 'encode');
     const random = numbers(id + 2);
     const originals = golden.cases.map((one) => byCodec(read(one), one.cdValues, one.size).bytes);
     const launches = golden.cases.flatMap(({ cdValues }, index) => {

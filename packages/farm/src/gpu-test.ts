@@ -43,6 +43,8 @@ interface Stage {
 /** Frames of detectors. */
 const FRAMES = ['eiger4m_frame.u4.bin', 'eiger4m_frame_clip.u2.bin', 'pilatus_saxs_frames.i4.bin'];
 const LZ4_BLOCK = 65536;
+/** Blosc's number of LZ4. */
+const BLOSC_LZ4 = 1;
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -219,9 +221,11 @@ function chunksOf(
         ['fletcher32', []],
       ],
     ],
+    ['blosc with LZ4', [['blosc', [2, 2, itemSize, bytes.length, 5, 1, BLOSC_LZ4]]]],
+    ['blosc2 with LZ4', [['blosc2', [1, 0, itemSize, bytes.length, 5, 1, BLOSC_LZ4]]]],
   ];
-  // The folder is to stay small: of large frames those that detectors write, and one more.
-  const some = bytes.length > 16 << 20 ? [0, 2] : bytes.length > 8 << 20 ? [0, 1] : [0, 1, 2, 3];
+  // The folder is to stay small: of large frames those that detectors write, and two more.
+  const some = bytes.length > 16 << 20 ? [0, 2, 4] : bytes.length > 8 << 20 ? [0, 1, 5] : [0, 1, 2, 3, 4, 5];
   const bothWays = (what: string, filter: string, cd: readonly number[]): object => {
     const room = codecs.get(filter)?.encodeBound(bytes.length, cd) ?? bytes.length;
     return { what, room, ...stageOf(needs, filter, cd) };

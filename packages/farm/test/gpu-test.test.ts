@@ -98,6 +98,8 @@ describe.skipIf(noKernels !== undefined)(`the folder (${noKernels ?? 'a stand-in
       'bitshuffle-lz4 decode',
       'bitshuffle-lz4 encode',
       'bitshuffle-lz4, fletcher32',
+      'blosc with LZ4',
+      'blosc2 with LZ4',
       'device-to-device copy',
       'lz4 in 64 KiB blocks',
       'lz4 in 64 KiB blocks decode',
@@ -118,7 +120,7 @@ describe.skipIf(noKernels !== undefined)(`the folder (${noKernels ?? 'a stand-in
     expect(answer.nvcomp.ran, answer.nvcomp.reason).toBe(true);
     for (const { what, right } of answer.benchmarks.filter(({ what: name }) => name.startsWith('nvCOMP')))
       expect(right, what).toBe(what !== 'nvCOMP LZ4 with its own bitshuffle');
-    expect(answer.processor.length).toBe(process.arch === 'x64' ? 5 : 0);
+    expect(answer.processor.length).toBe(process.arch === 'x64' ? 7 : 0);
     expect(answer.sanitizer.ran || answer.sanitizer.reason).toBeTruthy();
     for (const { timeline } of answer.endToEnd)
       for (const [from, there, first, last] of timeline.batches) {
