@@ -10,11 +10,29 @@ import { compiler } from './compile.ts';
 const ABI = fileURLToPath(new URL('..', import.meta.url));
 const FILTERS = fileURLToPath(new URL('../../../filters/', import.meta.url));
 
-/** Compiles it; `leftOut` is a function that it shall not have. Returns the library's path. */
+const compiled = new Map<string, string>();
+
+/** Compiles it, once for each process; `leftOut` is a function that it shall not have. Returns the library's path. */
 export function standInCuda(filters: readonly string[], leftOut?: string): string {
+  const key = [...filters, leftOut].join();
+  const library = compiled.get(key) ?? compileStandIn(filters, leftOut);
+  compiled.set(key, library);
+  return library;
+}
+
+function compileStandIn(filters: readonly string[], leftOut?: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'h5z-cuda-'));
   const compile = (...args: string[]): void => {
-    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-Wno-unused-function', '-fPIC'];
+    const flags = [
+      '-std=gnu11',
+      '-O2',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-Wno-unused-function',
+      '-fPIC',
+      '-U_FORTIFY_SOURCE',
+    ];
     execFileSync(compiler as string, [...flags, '-fvisibility=hidden', ...args], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
