@@ -1,6 +1,6 @@
 // Starts Debian's Chromium for the browser tests and collects what a page says on its console.
 
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type ConsoleMessage, chromium, type Page, type Request } from 'playwright-core';
 
 /** The flags keep Chromium from looking for the network at start; tests talk to loopback only. */
 const FLAGS = [
@@ -39,31 +39,47 @@ export interface Visit<T> {
   readonly complaints: readonly string[];
 }
 
-/** Opens a page whose <output data-done> holds `{ value }` or `{ error }` as JSON when it has finished, within `timeout` ms. */
+/** One page of each browser for all visits: a page of its own takes a process, and longer to start than most visits last. */
+const pages = new WeakMap<Browser, Page>();
+
+/**
+ * Opens a page whose <output data-done> holds `{ value }` or `{ error }` as JSON when it has finished, within `timeout` ms. A
+ * visit leaves nothing to the next: each has a document and an origin's storage is not used; the server forbids caching.
+ */
 export async function visit<T>(browser: Browser, url: string, timeout = 60_000): Promise<Visit<T>> {
-  const context = await browser.newContext();
+  const page = pages.get(browser) ?? (await browser.newPage());
+  pages.delete(browser);
+  const { complaints, stop } = listen(page);
+  await page.goto(url);
   try {
-    const page = await context.newPage();
-    const complaints = listen(page);
-    await page.goto(url);
-    try {
-      await page.waitForSelector('output[data-done]', { state: 'attached', timeout });
-    } catch {
-      return { complaints, error: { message: `the page never finished: ${complaints.join(' | ')}` } };
-    }
-    const text = (await page.textContent('output')) ?? '{}';
-    return { ...(JSON.parse(text) as { value?: T; error?: { code?: string; message: string } }), complaints };
-  } finally {
-    await context.close();
+    await page.waitForSelector('output[data-done]', { state: 'attached', timeout });
+  } catch {
+    await page.close();
+    return { complaints, error: { message: `the page never finished: ${complaints.join(' | ')}` } };
   }
+  const text = (await page.textContent('output')) ?? '{}';
+  stop();
+  await page.goto('about:blank');
+  pages.set(browser, page);
+  return { ...(JSON.parse(text) as { value?: T; error?: { code?: string; message: string } }), complaints };
 }
 
-function listen(page: Page): string[] {
+function listen(page: Page): { readonly complaints: string[]; stop(): void } {
   const complaints: string[] = [];
-  page.on('console', (message) => {
+  const onConsole = (message: ConsoleMessage) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
-  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
-  return complaints;
+  };
+  const onError = (error: Error) => complaints.push(`uncaught: ${error.message}`);
+  const onFailed = (request: Request) => complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
+  page.on('console', onConsole);
+  page.on('pageerror', onError);
+  page.on('requestfailed', onFailed);
+  return {
+    complaints,
+    stop() {
+      page.off('console', onConsole);
+      page.off('pageerror', onError);
+      page.off('requestfailed', onFailed);
+    },
+  };
 }

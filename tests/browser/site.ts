@@ -220,6 +220,7 @@ export async function serve(folder: string, options: ServeOptions = {}): Promise
       'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
       'content-security-policy': policy,
       'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
     });
     response.end(body ?? 'not found');
   });
