@@ -24,6 +24,24 @@ describe.each(filterFolders())('the page of $name', ({ name, packageName, descri
   });
 });
 
+it('says what the kernels of a filter need and leave to the CPU', () => {
+  const lines = readFileSync(join(docs, 'filters/bitshuffle.md'), 'utf8').split('\n');
+  const from = lines.indexOf('## On a GPU');
+  const gpu = lines.slice(from + 2, lines.indexOf('', from + 2));
+  expect(gpu[0]).toMatch(/^- CUDA, partial: without compression and with LZ4, in both directions; .*\w\.$/);
+  expect(gpu[1]).toMatch(/^- WebGPU, \w+: /);
+  expect(gpu.slice(2)).toEqual([
+    '- Groups have 32 lanes on CUDA.',
+    '- To decode takes scratch as large as the output where `codec` is lz4 and `blockSize` times `elementSize` is more than 8192, or `codec` is lz4 and `elementSize` is more than 64.',
+    '- To encode takes scratch as large as the output where `codec` is lz4.',
+    expect.stringMatching(
+      /^- The CPU decodes all chunks where `codec` is zstd: its chunks are compressed by Zstandard/,
+    ),
+    '- Any chunk becomes 0 bytes longer where `codec` is none.',
+  ]);
+  expect(readFileSync(join(docs, 'filters/fletcher32.md'), 'utf8')).toContain('- Any chunk becomes 4 bytes longer.');
+});
+
 it('the index lists every filter and every registered ID', () => {
   const page = readFileSync(join(docs, 'filters/README.md'), 'utf8');
   for (const { name } of filterFolders()) expect(page).toContain(`[${name}](${name}.md)`);

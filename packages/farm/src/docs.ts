@@ -136,6 +136,7 @@ export function filterPage(folder: string): string {
       '',
     );
   }
+  parts.push(...gpuLines(filter));
   parts.push('## Codecs inside', '', table(['upstream', 'version', 'licence'], filter.upstreams.map(upstreamRow)), '');
   if (filter.zarr !== undefined)
     parts.push(
@@ -181,6 +182,34 @@ export function filterPage(folder: string): string {
   }
   parts.push('This page is made from `filter.json` by `./farm docs`.', '');
   return parts.join('\n');
+}
+
+type Launch = NonNullable<FilterDescription['gpu']>;
+type Rule = NonNullable<Launch['refuses']>[number];
+
+/** What the kernels do and what launches of them need. */
+function gpuLines({ variants, gpu = {} }: FilterDescription): string[] {
+  const kinds = Object.entries({ CUDA: variants.cuda, WebGPU: variants.webgpu });
+  const lines = kinds.flatMap(([kind, one]) =>
+    one === undefined ? [] : [`- ${kind}, ${one.mode}: ${one.reason ?? 'all of it'}.`],
+  );
+  if (lines.length === 0) return [];
+  const where = (rule: Rule | undefined): string => (rule === undefined ? '' : ` where ${ruleText(rule)}`);
+  if (gpu.lanes !== undefined) lines.push(`- Groups have ${gpu.lanes} lanes on CUDA.`);
+  for (const [direction, wanted = false] of Object.entries(gpu.scratch ?? {})) {
+    if (wanted === false) continue;
+    const rules = wanted === true ? '' : ` where ${wanted.map(ruleText).join(', or ')}`;
+    lines.push(`- To ${direction} takes scratch as large as the output${rules}.`);
+  }
+  for (const rule of gpu.refuses ?? []) lines.push(`- The CPU decodes all chunks${where(rule)}: ${rule.reason}.`);
+  if (gpu.size !== undefined) lines.push(`- Any chunk becomes ${gpu.size.adds} bytes longer${where(gpu.size.rule)}.`);
+  return ['## On a GPU', '', ...lines, ''];
+}
+
+function ruleText({ when = {}, product = [], above }: Rule): string {
+  const words = Object.entries(when).map(([name, value]) => `\`${name}\` is ${[value].flat().join(' or ')}`);
+  if (above !== undefined) words.push(`${product.map((name) => `\`${name}\``).join(' times ')} is more than ${above}`);
+  return words.join(' and ');
 }
 
 function upstreamRow(upstream: FilterDescription['upstreams'][number]): (string | undefined)[] {

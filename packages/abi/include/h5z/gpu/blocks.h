@@ -73,6 +73,7 @@ H5Z_DEVICE H5Z_GLOBAL const uint8_t *h5z_gpu_block(const h5z_gpu_part *p, uint64
  * is less the chunk is H5Z_E_OUTPUT, although it may become shorter; without scratch it is H5Z_E_MEMORY. */
 H5Z_DEVICE int32_t h5z_gpu_encodes(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s, uint64_t each,
                                    uint64_t last) {
+  if (h5z_lanes() > H5Z_GPU_LANES) return H5Z_E_PARAM;
   const uint64_t blocks = s->count > 0 ? (s->count - 1) * (H5Z_GPU_LENGTH + each) + H5Z_GPU_LENGTH + last : 0;
   if (H5Z_GPU_HEADER + blocks + s->tail > p->room) return H5Z_E_OUTPUT;
   const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;

@@ -9,8 +9,8 @@
  *
  * Every lane looks up the four bytes at its own place of a window as wide as the group; the first one that finds them
  * earlier has the next match, whose length the lanes find together. A table holds the last place of every hash, of which two
- * lanes may write the same entry at once: which one stays is the GPU's choice, so that the bytes may differ from run to run where
- * groups are wider than a warp. What they decode to does not: no entry is believed before the bytes were compared.
+ * lanes may write the same entry at once: which one stays is the GPU's choice, so that the bytes may differ from one GPU to
+ * another. What they decode to does not: no entry is believed before the bytes were compared.
  */
 #ifndef H5Z_GPU_LZ4_SEARCH
 #define H5Z_GPU_LZ4_SEARCH
