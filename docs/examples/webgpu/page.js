@@ -77,6 +77,9 @@ async function choose() {
   dataset = file.dataset($('dataset').value);
   shape = dataset.info.shape.length === 3 ? dataset.info.shape : [1, ...dataset.info.shape];
   $('frame').max = String(shape[0] - 1);
+  $('frames').hidden = shape[0] === 1;
+  $('sum').hidden = shape[0] === 1;
+  $('shown').hidden = false;
   $('frame').value = '0';
   await show();
 }
@@ -106,29 +109,76 @@ function tell(doing, { path, reason, chunks }, since) {
   }[path];
   const some = path === 'webgpu' && byCpu > 0 ? `, ${byCpu} of ${chunks.length} chunks by the codecs` : '';
   say(`${doing} ${who}${some}, drawn from the GPUBuffer${since}`, false);
-  if (bad.length > 0) say(`${bad.length} of ${chunks.length} chunks are damaged: ${bad[0].error.message}`, true);
+  const are = bad.length === 1 ? 'is' : 'are';
+  if (bad.length > 0) say(`${bad.length} of ${chunks.length} chunks ${are} damaged: ${bad[0].error.message}`, true);
 }
 
+const number = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+/** What the canvas of the profile shows; drawn again when its size changes. */
+let means = [];
+
 function profile({ sums, pixels, brightest }, what) {
-  const means = sums.map((sum, i) => (pixels[i] > 0 ? sum / pixels[i] : 0));
   const counts = sums.reduce((all, sum) => all + sum, 0);
+  const [, height, width] = shape;
   $('caption').textContent =
-    `${what}: ${shape[2]} × ${shape[1]} pixels, ${counts} counts, at most ${brightest} in a pixel; logarithmic`;
+    `${what}: ${width} × ${height} pixels, ${counts.toLocaleString('en')} counts, ` +
+    `at most ${brightest.toLocaleString('en')} in a pixel; logarithmic`;
   image.dataset.sums = JSON.stringify(sums);
+  means = sums.map((sum, i) => (pixels[i] > 0 ? sum / pixels[i] : undefined));
+  while (means.length > 0 && means.at(-1) === undefined) means.pop();
+  drawProfile();
+}
+
+/** 1, 2 or 5 times a power of ten: the least step that cuts `most` into no more than `parts`. */
+function stepOf(most, parts) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(most / parts, 1)));
+  return [1, 2, 5, 10].map((n) => n * power).find((step) => most / step <= parts) ?? most;
+}
+
+function drawProfile() {
   const canvas = $('profile');
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const scale = globalThis.devicePixelRatio;
+  [canvas.width, canvas.height] = [width * scale, height * scale];
+  if (width === 0 || means.length === 0) return;
   const pen = canvas.getContext('2d');
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  const most = Math.log2(1 + Math.max(...means)) || 1;
+  const { color, fontFamily } = getComputedStyle(canvas);
+  pen.scale(scale, scale);
+  pen.font = `12px ${fontFamily}`;
+  pen.strokeStyle = color;
+  pen.fillStyle = color;
+  const [left, right, top, bottom] = [56, width - 12, 8, height - 20];
+  const most = Math.max(1, ...means.map((mean) => mean ?? 0));
+  const x = (i) => left + (i / Math.max(1, means.length - 1)) * (right - left);
+  const y = (mean) => bottom - (Math.log2(1 + mean) / Math.log2(1 + most)) * (bottom - top);
+
+  pen.textBaseline = 'middle';
+  pen.textAlign = 'right';
+  pen.lineWidth = 1;
+  const powers = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, i) => 10 ** i);
+  for (const mean of [0, ...powers]) {
+    pen.fillText(number.format(mean), left - 6, y(mean));
+    pen.globalAlpha = 0.2;
+    pen.strokeRect(left, Math.round(y(mean)) + 0.5, right - left, 0);
+    pen.globalAlpha = 1;
+  }
+  pen.textBaseline = 'alphabetic';
+  pen.textAlign = 'center';
+  const step = stepOf(means.length - 1, 10);
+  for (let i = 0; i < means.length; i += step) pen.fillText(String(i), x(i), height - 4);
+
   pen.beginPath();
+  let drawing = false; // no line over distances where no pixel counts
   means.forEach((mean, i) => {
-    pen.lineTo(
-      (i / Math.max(1, means.length - 1)) * canvas.width,
-      canvas.height - 4 - (Math.log2(1 + mean) / most) * (canvas.height - 8),
-    );
+    if (mean !== undefined) pen[drawing ? 'lineTo' : 'moveTo'](x(i), y(mean));
+    drawing = mean !== undefined;
   });
-  pen.strokeStyle = '#7cf';
+  pen.strokeStyle = '#38c';
+  pen.lineWidth = 2;
   pen.stroke();
 }
+new ResizeObserver(drawProfile).observe($('profile'));
 
 let turn = Promise.resolve();
 /** One thing after the other: a slider asks faster than frames come. */
@@ -140,7 +190,7 @@ const inTurn = (work) => {
 const show = () =>
   inTurn(async () => {
     const n = Number($('frame').value);
-    $('number').textContent = String(n);
+    $('number').textContent = `${n} (0 to ${shape[0] - 1})`;
     delete image.dataset.done;
     if (gpu === undefined) {
       const slice = dataset.info.shape.length === 3 ? [n, null, null] : null;
