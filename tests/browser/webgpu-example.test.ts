@@ -151,6 +151,10 @@ test('a damaged tile is named, the others are drawn', async ({ skip }) => {
   if (noBrowser !== undefined) return skip(noBrowser);
   const shown = await visitPage('software', join(work.folder, 'bitshuffle-damaged.h5'));
   expect(shown.path).toMatch(/^1 of 12 chunks is damaged: chunk 5 on the GPU: corrupt input/);
+  // The tile and the dead gap, in the colour of what has no counts.
+  const without = shown.greys.filter((grey) => Math.abs(grey - 25.5) <= 1).length / shown.greys.length;
+  expect(without).toBeGreaterThan(0.14);
+  expect(without).toBeLessThan(0.2);
   expect(new Set(shown.greys).size).toBeGreaterThan(20);
 });
 

@@ -98,6 +98,15 @@ function frameIn({ memory, chunk, stride, itemSize }, n, first) {
 /** Rows of the first dimension that hold frames from..to; a dataset of one image is all rows. */
 const rowsOf = (from, to) => (dataset.info.shape.length === 3 ? { rows: [from, to] } : {});
 
+/** The chunks of some frames in device memory. Damaged ones are all ones there, which is no count of any kind of pixel. */
+async function decode(from, to) {
+  const found = await toDevice(gpu, dataset, { registry, ...rowsOf(from, to) });
+  for (const { error, offset } of found.chunks)
+    if (error !== undefined)
+      gpu.webgpu.queue.writeBuffer(found.memory, offset, new Uint8Array(found.stride).fill(0xff));
+  return found;
+}
+
 function tell(doing, { path, reason, chunks }, since) {
   const bad = chunks.filter(({ error }) => error !== undefined);
   const byCpu = chunks.filter((one) => one.path === 'cpu').length;
@@ -198,7 +207,7 @@ const show = () =>
       profile(frames.show({ data, width: shape[2], height: shape[1], kind: kindOf(dataset.info.type) }), `Frame ${n}`);
       say(`Decoded by the codecs in WebAssembly, because ${whyNot}, drawn by the processor`);
     } else {
-      const found = await toDevice(gpu, dataset, { registry, ...rowsOf(n, n + 1) });
+      const found = await decode(n, n + 1);
       profile(await frames.show(frameIn(found, n, n), gpu), `Frame ${n}`);
       gpu.free(found.memory);
       tell('Decoded', found, '');
@@ -223,7 +232,7 @@ const sum = () =>
       let found;
       for (let first = 0; first < count; first += TOGETHER) {
         const end = Math.min(first + TOGETHER, count);
-        found = await toDevice(gpu, dataset, { registry, ...rowsOf(first, end) });
+        found = await decode(first, end);
         for (let n = first; n < end; n++) frames.add(frameIn(found, n, first), total);
         gpu.free(found.memory);
         say(`${end} of ${count} frames`);

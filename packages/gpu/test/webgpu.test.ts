@@ -352,14 +352,20 @@ function arrayEncodings(filter: Filter, every: number): Encoding[] {
   const blocks = (ENCODED_BLOCKS[filter.name] ?? []).filter((_, index) => index % every === 0);
   return blocks.map((cdValues) => {
     const elem = filter.name === 'bitshuffle' ? (cdValues[2] ?? 1) : 1;
-    const sizes = [0, 1, 7, 8, 9, 12, 13, 33, 300 + random(700), 9000 + random(9000), 40_000].map((n, index) =>
-      index < 8 ? n * elem : Math.floor(n / elem) * elem,
-    );
-    const arrays = Object.entries(make).flatMap(([what, value]) =>
-      sizes.map((size): [string, Uint8Array] => [what, Uint8Array.from({ length: size }, (_, i) => value(i))]),
-    );
+    const whole = (size: number): number => Math.floor(size / elem) * elem;
+    const sizes = [
+      ...[0, 1, 7, 8, 9, 12, 13, 33].map((n) => n * elem),
+      whole(300 + random(700)),
+      whole(9000 + random(9000)),
+    ];
+    const of = (what: string, size: number): [string, Uint8Array] => [
+      what,
+      Uint8Array.from({ length: size }, (_, i) => make[what]?.(i) ?? 0),
+    ];
+    const arrays = Object.keys(make).flatMap((what) => sizes.map((size) => of(what, size)));
+    arrays.push(of('counts', whole(40_000)));
     // Nothing to find in noise: it is as long as the codec's, to the byte.
-    const noise = Uint8Array.from({ length: 3000 * elem }, () => random(256));
+    const [, noise] = of('noise', whole(3000));
     const exact = filter.codec.encode(noise, { cdValues }).length;
     const odd = elem > 1 ? [['no multiple', new Uint8Array(4 * elem + 1), 6 * elem + 100] as const] : [];
     const rooms = [exact, exact - 1, 13, 11, 0].map((room) => [`noise, room ${room}`, noise, room] as const);
