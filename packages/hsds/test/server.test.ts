@@ -252,6 +252,37 @@ with h5py.File(sys.argv[1]) as f:
     expect(failed).toBeLessThan(good + 1000);
   });
 
+  it('answers other requests while it decodes a chunk that takes long', async () => {
+    const file = join(server.bucket, 'slow.h5');
+    const program = `import h5py, h5z_hsds, numpy, os, sys
+h5py.h5pl.prepend(os.path.dirname(h5z_hsds.filter_table().entry("bzip2").path).encode())
+data = numpy.random.default_rng(1).integers(0, 40, (2048, 6144), "u1")
+h5py.File(sys.argv[1], "w").create_dataset("slow", data=data, chunks=data.shape, compression=307)`;
+    await run(here.python, ['-c', program, file]);
+    const domain = '/home/admin/slow.h5';
+    await load(here, server, 'hsload', ['--link', `${BUCKET}/slow.h5`, domain]);
+    const [id] = JSON.parse((await server.send('GET', '/datasets', { domain })).body.toString()).datasets as string[];
+    let done = false;
+    const start = Date.now();
+    const reading = server.send('GET', `/datasets/${id}/value?select=[0:1,0:8]`, { domain, binary: true });
+    const took = reading
+      .finally(() => {
+        done = true;
+      })
+      .then(() => Date.now() - start);
+    const waits: number[] = [];
+    while (!done)
+      for (const name of server.dataNodes) {
+        const asked = Date.now();
+        expect((await server.about(name)).status).toBe(200);
+        waits.push(Date.now() - asked);
+        await sleep(10);
+      }
+    expect([(await reading).status, (await reading).body.length]).toEqual([200, 8]);
+    expect(await took).toBeGreaterThan(150); // else this shows nothing
+    expect(Math.max(...waits)).toBeLessThan((await took) / 2);
+  });
+
   const holding = (id: number): Picked => {
     const found = picked.find(({ dataset }) => dataset.filters.length === 1 && dataset.filters[0]?.id === id);
     if (found === undefined) throw new Error(`no dataset of the corpus has filter ${id} alone`);

@@ -57,8 +57,12 @@ def _ready():
 
 
 def _threads():
+    """How many threads decode and encode: a processor is left to the event loop, which answers everybody."""
     asked = os.environ.get("H5Z_HSDS_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else min(4, os.cpu_count() or 1)
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, processors - 1))
 
 
 @functools.lru_cache(maxsize=1)
