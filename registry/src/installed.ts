@@ -4,7 +4,8 @@
 // Yarn's node_modules linker). Dependencies: package.json's dependencies are resolved one by one, and those of h5z's own
 // packages in turn (pnpm, where only direct dependencies have folders; Plug'n'Play, where nothing has).
 
-import { readdir, readFile, realpath } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -95,12 +96,12 @@ async function listing(folder: string): Promise<string[]> {
 async function searchDependencies(start: string, found: Map<string, string>): Promise<void> {
   const queue: string[] = [];
   for (let folder = start; queue.length === 0; folder = dirname(folder)) {
-    if (await readPackage(folder)) queue.push(folder);
+    if (readPackage(folder)) queue.push(folder);
     else if (folder === parse(folder).root) return;
   }
   const seen = new Set(queue);
   for (let folder = queue.shift(); folder !== undefined; folder = queue.shift()) {
-    const json = await readPackage(folder);
+    const json = readPackage(folder);
     const names = Object.keys({
       ...json?.dependencies,
       ...json?.optionalDependencies,
@@ -128,16 +129,21 @@ function resolveFolder(name: string, from: string): string | undefined {
 
 /** Reads a package and keeps it if it is a filter that was not found nearer. */
 async function note(folder: string, found: Map<string, string>): Promise<PackageJson | undefined> {
-  const json = await readPackage(folder);
+  const json = readPackage(folder, 'h5z');
   if (json?.name !== undefined && typeof json.h5z?.filter === 'string' && !found.has(json.name)) {
     found.set(json.name, await realpath(folder));
   }
   return json;
 }
 
-async function readPackage(folder: string): Promise<PackageJson | undefined> {
+/**
+ * `word`: those that do not have it are none for us. Read at once, as Node reads what it imports: there may be hundreds, and to ask
+ * a thread for each takes eight times as long.
+ */
+function readPackage(folder: string, word = ''): PackageJson | undefined {
   try {
-    return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
+    const text = readFileSync(join(folder, 'package.json'), 'utf8');
+    return text.includes(word) ? (JSON.parse(text) as PackageJson) : undefined;
   } catch {
     return undefined; // no package there, or not one for us
   }
