@@ -55,7 +55,14 @@ interface Shown {
   readonly complaints: readonly string[];
 }
 
-async function visitPage(query: string, file: string, act?: (page: Page) => Promise<string>): Promise<Shown> {
+/** A file that is dropped, and whether its frames are summed once the first one is there. */
+interface Step {
+  readonly file: string;
+  readonly sum?: boolean;
+}
+
+/** What one page shows after each step: its kernels are compiled once. */
+async function visitPage(query: string, steps: readonly Step[]): Promise<Shown[]> {
   const context = await (browser as Browser).newContext({ viewport: { width: 1100, height: 1100 } });
   try {
     const page = await context.newPage();
@@ -65,35 +72,50 @@ async function visitPage(query: string, file: string, act?: (page: Page) => Prom
     });
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.goto(`${site.url}?${query}`);
-    await page.setInputFiles('#file', file);
-    const finished = (what: string) =>
-      page.waitForSelector(`#image[data-done="${what}"], #path.failed`, { state: 'attached', timeout: 150_000 });
-    await finished('0');
-
-    if (act !== undefined) await finished(await act(page));
-    const picture = await page.locator('#image').screenshot();
-    await page.screenshot({ path: join(shots, `${query}-${act === undefined ? 'frame' : 'act'}.png`), fullPage: true });
-    const greys = await page.evaluate(async (base64) => {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
-      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-      const pen = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
-      pen.drawImage(bitmap, 0, 0);
-      const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
-      return Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] ?? 0);
-    }, picture.toString('base64'));
-    const text = async (selector: string) => (await page.textContent(selector)) ?? '';
-    return {
-      path: await text('#path'),
-      device: await text('#device'),
-      caption: await text('#caption'),
-      sums: JSON.parse((await page.getAttribute('#image', 'data-sums')) ?? '[]') as number[],
-      greys,
-      complaints,
-    };
+    const shown: Shown[] = [];
+    for (const [index, { file, sum = false }] of steps.entries()) {
+      // Nothing is left of the step before that could be taken for this one's.
+      await page.evaluate(() => {
+        document.querySelector('#image')?.removeAttribute('data-done');
+        document.querySelector('#path')?.classList.remove('failed');
+      });
+      const finished = (what: string) =>
+        page.waitForSelector(`#image[data-done="${what}"], #path.failed`, { state: 'attached', timeout: 150_000 });
+      await page.setInputFiles('#file', join(work.folder, file));
+      await finished('0');
+      if (sum) {
+        await page.click('#sum');
+        await finished('sum');
+      }
+      await page.screenshot({ path: join(shots, `${query || 'plain'}-${index}.png`), fullPage: true });
+      shown.push(await lookAt(page, complaints));
+    }
+    return shown;
   } finally {
     await context.close();
   }
+}
+
+async function lookAt(page: Page, complaints: readonly string[]): Promise<Shown> {
+  const picture = await page.locator('#image').screenshot();
+  const greys = await page.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const pen = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
+    pen.drawImage(bitmap, 0, 0);
+    const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
+    return Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] ?? 0);
+  }, picture.toString('base64'));
+  const text = async (selector: string) => (await page.textContent(selector)) ?? '';
+  return {
+    path: await text('#path'),
+    device: await text('#device'),
+    caption: await text('#caption'),
+    sums: JSON.parse((await page.getAttribute('#image', 'data-sums')) ?? '[]') as number[],
+    greys,
+    complaints: [...complaints],
+  };
 }
 
 /** Where pictures of the page are left for people to look at. */
@@ -116,51 +138,56 @@ const sumOf = (frames: readonly number[]): number =>
 
 const noBrowser = env.chromium ? undefined : need('chromium');
 
+const STEPS: readonly Step[] = [{ file: 'bitshuffle.h5' }, { file: 'lz4.h5' }, { file: 'bitshuffle.h5', sum: true }];
+const DAMAGED = { file: 'bitshuffle-damaged.h5' };
+const onGpu: Shown[] = [];
+const without: Shown[] = [];
+beforeAll(async () => {
+  if (noBrowser !== undefined) return;
+  onGpu.push(...(await visitPage('software', [...STEPS, DAMAGED])));
+  without.push(...(await visitPage('cpu', STEPS)));
+});
+
 test.for([
-  ['bitshuffle-LZ4 in tiles', 'bitshuffle.h5'],
-  ['LZ4 behind shuffle and a checksum', 'lz4.h5'],
-])('a frame in %s is decoded on WebGPU and drawn as the processor draws it', async ([, name = ''], { skip }) => {
+  ['bitshuffle-LZ4 in tiles', 0],
+  ['LZ4 behind shuffle and a checksum', 1],
+] as const)('a frame in %s is decoded on WebGPU and drawn as the processor draws it', ([, step], { skip }) => {
   if (noBrowser !== undefined) return skip(noBrowser);
-  const onGpu = await visitPage('software', join(work.folder, name));
-  expect(onGpu.path).toMatch(/^Decoded on WebGPU \(.*swiftshader.*\), drawn from the GPUBuffer$/i);
-  const without = await visitPage('cpu', join(work.folder, name));
-  expect(without.path).toContain('Decoded by the codecs in WebAssembly, because the address says ?cpu');
-  expect(without.device).toContain('No GPU is used');
-  same(onGpu, without);
-  expect(onGpu.caption).toContain(
+  const [here, there] = [onGpu[step] as Shown, without[step] as Shown];
+  expect(here.path).toMatch(/^Decoded on WebGPU \(.*swiftshader.*\), drawn from the GPUBuffer$/i);
+  expect(there.path).toContain('Decoded by the codecs in WebAssembly, because the address says ?cpu');
+  expect(there.device).toContain('No GPU is used');
+  same(here, there);
+  expect(here.caption).toContain(
     `Frame 0: ${SHAPE[2]} × ${SHAPE[1]} pixels, ${sumOf([0]).toLocaleString('en')} counts`,
   );
-  expect([...onGpu.complaints, ...without.complaints]).toEqual([]);
+  expect([...here.complaints, ...there.complaints]).toEqual([]);
 });
 
-test('the sum of all frames is made on the device', async ({ skip }) => {
+test('the sum of all frames is made on the device', ({ skip }) => {
   if (noBrowser !== undefined) return skip(noBrowser);
-  const act = async (page: Page): Promise<string> => {
-    await page.click('#sum');
-    return 'sum';
-  };
-  const onGpu = await visitPage('software', join(work.folder, 'bitshuffle.h5'), act);
-  expect(onGpu.path).toMatch(/^Decoded and summed on WebGPU/);
-  expect(onGpu.caption).toContain(
+  const here = onGpu[2] as Shown;
+  expect(here.path).toMatch(/^Decoded and summed on WebGPU/);
+  expect(here.caption).toContain(
     `Sum of 3 frames: ${SHAPE[2]} × ${SHAPE[1]} pixels, ${sumOf([0, 1, 2]).toLocaleString('en')} counts`,
   );
-  same(onGpu, await visitPage('cpu', join(work.folder, 'bitshuffle.h5'), act));
+  same(here, without[2] as Shown);
 });
 
-test('a damaged tile is named, the others are drawn', async ({ skip }) => {
+test('a damaged tile is named, the others are drawn', ({ skip }) => {
   if (noBrowser !== undefined) return skip(noBrowser);
-  const shown = await visitPage('software', join(work.folder, 'bitshuffle-damaged.h5'));
-  expect(shown.path).toMatch(/^1 of 12 chunks is damaged: chunk 5 on the GPU: corrupt input/);
+  const { path, greys } = onGpu[3] as Shown;
+  expect(path).toMatch(/^1 of 12 chunks is damaged: chunk 5 on the GPU: corrupt input/);
   // The tile and the dead gap, in the colour of what has no counts.
-  const without = shown.greys.filter((grey) => Math.abs(grey - 25.5) <= 1).length / shown.greys.length;
-  expect(without).toBeGreaterThan(0.14);
-  expect(without).toBeLessThan(0.2);
-  expect(new Set(shown.greys).size).toBeGreaterThan(20);
+  const dark = greys.filter((grey) => Math.abs(grey - 25.5) <= 1).length / greys.length;
+  expect(dark).toBeGreaterThan(0.14);
+  expect(dark).toBeLessThan(0.2);
+  expect(new Set(greys).size).toBeGreaterThan(20);
 });
 
 test('a page without a GPU says so by itself', async ({ skip }) => {
   if (noBrowser !== undefined) return skip(noBrowser);
-  const plain = await visitPage('', join(work.folder, 'lz4.h5'));
-  expect(plain.device).toMatch(/No GPU is used: WebGPU has only a stand-in for a GPU/);
-  expect(plain.path).toContain('Decoded by the codecs in WebAssembly, because WebGPU has only a stand-in');
+  const [plain] = await visitPage('', [{ file: 'lz4.h5' }]);
+  expect(plain?.device).toMatch(/No GPU is used: WebGPU has only a stand-in for a GPU/);
+  expect(plain?.path).toContain('Decoded by the codecs in WebAssembly, because WebGPU has only a stand-in');
 });
