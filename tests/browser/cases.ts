@@ -25,26 +25,29 @@ export interface Case {
 
 export function caseOf(filter: Filter, all: readonly Filter[]): Case {
   const other = all.find((one) => one.id !== filter.id) ?? { id: 32013, package: '@h5z/zfp' };
-  return { id: filter.id, ...chunkOf(filter), otherId: other.id, otherPackage: other.package };
+  return { id: filter.id, ...chunkOf(filter, all), otherId: other.id, otherPackage: other.package };
 }
 
 type Chunk = Pick<Case, 'from' | 'cdValues' | 'chunk' | 'size' | 'sha256'>;
 
-function chunkOf(filter: Filter): Chunk {
-  return fromCorpus(filter) ?? fromGolden(filter);
+function chunkOf(filter: Filter, all: readonly Filter[]): Chunk {
+  return fromCorpus(filter, all) ?? fromGolden(filter);
 }
 
-function fromCorpus(filter: Filter): Chunk | undefined {
+type CorpusChunk = Chunk & { readonly file: string; readonly dataset: string };
+/** By filter ID: asked for once, for all filters. */
+let corpus: Readonly<Record<string, CorpusChunk>> | undefined;
+
+function fromCorpus(filter: Filter, all: readonly Filter[]): Chunk | undefined {
   if (!env.shared || !env.python) return undefined;
   const script = fileURLToPath(new URL('./chunk.py', import.meta.url));
-  let answer: string;
-  try {
-    answer = execFileSync(env.python, [script, join(env.shared, 'corpus'), String(filter.id)], { encoding: 'utf8' });
-  } catch (error) {
-    if (typeof error === 'object' && error !== null && 'status' in error && error.status === 3) return undefined;
-    throw error;
-  }
-  const { file, dataset, ...chunk } = JSON.parse(answer) as Chunk & { file: string; dataset: string };
+  const ids = [...new Set([filter, ...all].map(({ id }) => String(id)))];
+  corpus ??= JSON.parse(
+    execFileSync(env.python, [script, join(env.shared, 'corpus'), ...ids], { encoding: 'utf8', maxBuffer: 1 << 28 }),
+  ) as Record<string, CorpusChunk>;
+  const found = corpus[filter.id];
+  if (found === undefined) return undefined;
+  const { file, dataset, ...chunk } = found;
   return { ...chunk, from: `${file} ${dataset}` };
 }
 

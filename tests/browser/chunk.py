@@ -1,10 +1,10 @@
-"""One real chunk of a filter for the browser tests, from the corpus.
+"""Real chunks of filters for the browser tests, from the corpus.
 
-    python chunk.py CORPUS FILTER_ID
+    python chunk.py CORPUS FILTER_ID...
 
-Prints JSON: file, dataset, cdValues (stored), chunk (base64, as it lies in the file), size and sha256 of what hdf5plugin
-decodes it to, in the file's own byte order. Exit status 3 when the corpus has no dataset with this filter alone whose
-first chunk is whole, or hdf5plugin lacks the filter.
+Prints JSON by filter ID: file, dataset, cdValues (stored), chunk (base64, as it lies in the file), size and sha256 of what
+hdf5plugin decodes it to, in the file's own byte order. A filter is left out where the corpus has no dataset with it alone
+whose first chunk is whole, or hdf5plugin lacks it.
 """
 import base64
 import hashlib
@@ -16,16 +16,21 @@ import h5py
 import hdf5plugin  # noqa: F401  registers the peer's plugins
 
 
-def main(corpus, filter_id):
-    for file in json.loads((corpus / "corpus.json").read_text())["files"]:
-        for dataset in file["datasets"] if h5py.h5z.filter_avail(filter_id) else []:
+def main(corpus, filter_ids):
+    files = json.loads((corpus / "corpus.json").read_text())["files"]
+    found = {filter_id: chunk_of(corpus, files, filter_id) for filter_id in filter_ids if h5py.h5z.filter_avail(filter_id)}
+    print(json.dumps({filter_id: chunk for filter_id, chunk in found.items() if chunk}))
+
+
+def chunk_of(corpus, files, filter_id):
+    for file in files:
+        for dataset in file["datasets"]:
             if [f["id"] for f in dataset.get("filters", [])] != [filter_id] or "sha256" not in dataset:
                 continue
             found = first_chunk(corpus / file["file"], dataset["path"])
             if found:
-                print(json.dumps({"file": file["file"], **found}))
-                return 0
-    return 3
+                return {"file": file["file"], **found}
+    return None
 
 
 def first_chunk(path, name):
@@ -53,4 +58,4 @@ def first_chunk(path, name):
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]), int(sys.argv[2])))
+    main(pathlib.Path(sys.argv[1]), [int(filter_id) for filter_id in sys.argv[2:]])

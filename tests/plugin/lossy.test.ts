@@ -75,20 +75,28 @@ const TYPES = { t: { typeClass: 'float', typeSize: 4 }, u: { typeClass: 'integer
 /** NC_FILL_FLOAT and NC_FILL_UBYTE, little-endian. */
 const FILL = { t: Uint8Array.of(0, 0, 0xf0, 0x7c), u: Uint8Array.of(255) };
 
-/** What h5py says of a variable. */
-async function stored(file: string, name: string) {
+interface Stored {
+  readonly values: number[];
+  readonly chunk: number[] | null;
+  readonly filters: Record<string, number[]>;
+}
+
+/** What h5py says of a variable in files, one after another. */
+async function stored(name: string, ...files: readonly string[]): Promise<Stored[]> {
   const script = [
     'import h5py, json, sys',
-    'd = h5py.File(sys.argv[1])[sys.argv[2]]',
-    'p = d.id.get_create_plist()',
-    'f = [p.get_filter(i) for i in range(p.get_nfilters())]',
-    'json.dump({"values": d[...].ravel().tolist(), "chunk": d.chunks, "filters": {str(i): list(cd) for i, _, cd, _ in f}}, sys.stdout)',
+    'def look(file):',
+    '    d = h5py.File(file)[sys.argv[1]]',
+    '    p = d.id.get_create_plist()',
+    '    f = [p.get_filter(i) for i in range(p.get_nfilters())]',
+    '    return {"values": d[...].ravel().tolist(), "chunk": d.chunks, "filters": {str(i): list(cd) for i, _, cd, _ in f}}',
+    'json.dump([look(file) for file in sys.argv[2:]], sys.stdout)',
   ];
-  const { stdout } = await run(PYTHON as string, ['-c', script.join('\n'), file, name], {
+  const { stdout } = await run(PYTHON as string, ['-c', script.join('\n'), name, ...files], {
     env: ENV,
     maxBuffer: 1 << 26,
   });
-  return JSON.parse(stdout) as { values: number[]; chunk: number[] | null; filters: Record<string, number[]> };
+  return JSON.parse(stdout) as Stored[];
 }
 
 const tool = async (of: string | undefined, program: string, ...args: string[]) =>
@@ -142,52 +150,43 @@ describe.skipIf(LACKING)(LACKING ? need(LACKING) : 'lossy filters in the tools',
       original.filter((value, i) => !(Math.abs(value - (values[i] as number)) <= times * bound(value) * (1 + 1e-5)));
     const isLossless = bound(1) === 0;
 
+    const inEach = async (...files: readonly string[]) =>
+      (await stored(variable, ...files)) as [Stored, Stored, Stored];
+    /** Of a file, of the same without the filter, and of one packed once more in other chunks. */
+    function check([packed, back, again]: readonly [Stored, Stored, Stored], fill: boolean) {
+      expect(packed.filters[id]).toEqual(derived(CHUNK, fill));
+      expect(packed.values).toHaveLength(original.length);
+      expect(outside(packed.values)).toEqual([]);
+      if (!isLossless) expect(packed.values).not.toEqual(original);
+      expect(back).toMatchObject({ values: packed.values, filters: {} });
+      expect(again.chunk).toEqual(next);
+      expect(again.filters[id]).toEqual(derived(next, fill));
+      expect(outside(again.values, 2)).toEqual([]);
+    }
+
     it('nccopy writes, ncdump and h5py read', async () => {
-      const packed = file('nccopy');
+      const [packed, back, again] = [file('nccopy'), file('nccopy-back'), file('nccopy-again')] as const;
       const words = [variable, id, ...client].join();
       await tool(NCCOPY, 'nccopy', '-4', '-F', words, ...inChunks(CHUNK), plain, packed);
-      const { values, filters } = await stored(packed, variable);
-      expect(filters[id]).toEqual(derived(CHUNK));
-      expect(values).toHaveLength(original.length);
-      expect(outside(values)).toEqual([]);
-      if (!isLossless) expect(values).not.toEqual(original);
-      expect(await dumped(packed, variable)).toEqual(values);
+      await tool(NCCOPY, 'nccopy', '-4', '-F', 'none', packed, back);
+      // By the parameters in the file.
+      await tool(NCCOPY, 'nccopy', '-4', ...inChunks(next), packed, again);
+      const answers = await inEach(packed, back, again);
+      check(answers, false);
+      expect(await dumped(packed, variable)).toEqual(answers[0].values);
       // The parameters as netCDF shows them are those that HDF5 stores, or those that it was given.
       const said = /_Filter = "([\d, ]+)"/.exec(await tool(NCCOPY, 'ncdump', '-hs', packed))?.[1];
       expect([[id, ...client].join(), [id, ...derived(CHUNK)].join()]).toContain(said?.replaceAll(' ', ''));
-
-      const back = file('nccopy-back');
-      await tool(NCCOPY, 'nccopy', '-4', '-F', 'none', packed, back);
-      expect(await stored(back, variable)).toMatchObject({ values, filters: {} });
-      // Once more, by the parameters in the file.
-      const again = file('nccopy-again');
-      await tool(NCCOPY, 'nccopy', '-4', ...inChunks(next), packed, again);
-      const second = await stored(again, variable);
-      expect(second.chunk).toEqual(next);
-      expect(second.filters[id]).toEqual(derived(next));
-      expect(outside(second.values, 2)).toEqual([]);
     });
 
     it('h5repack writes, h5py reads', async () => {
-      const packed = file('h5repack');
-      const chunk = ['-l', `${variable}:CHUNK=${CHUNK.join('x')}`];
+      const [packed, back, again] = [file('h5repack'), file('h5repack-back'), file('h5repack-again')] as const;
       const words = `${variable}:UD=${[id, 0, client.length, ...client].join()}`;
-      await tool(H5DUMP, 'h5repack', ...chunk, '-f', words, plain, packed);
-      const { values, filters } = await stored(packed, variable);
-      expect(filters[id]).toEqual(derived(CHUNK, true));
-      expect(outside(values)).toEqual([]);
-      if (!isLossless) expect(values).not.toEqual(original);
-
-      const back = file('h5repack-back');
+      await tool(H5DUMP, 'h5repack', '-l', `${variable}:CHUNK=${CHUNK.join('x')}`, '-f', words, plain, packed);
       await tool(H5DUMP, 'h5repack', '-f', `${variable}:NONE`, packed, back);
-      expect(await stored(back, variable)).toMatchObject({ values, filters: {} });
-      // Once more in other chunks, by the parameters in the file.
-      const again = file('h5repack-again');
+      // By the parameters in the file.
       await tool(H5DUMP, 'h5repack', '-l', `${variable}:CHUNK=${OTHER.join('x')}`, packed, again);
-      const second = await stored(again, variable);
-      expect(second.chunk).toEqual(next);
-      expect(second.filters[id]).toEqual(derived(next, true));
-      expect(outside(second.values, 2)).toEqual([]);
+      check(await inEach(packed, back, again), true);
     });
   });
 });
