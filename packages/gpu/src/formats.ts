@@ -11,9 +11,11 @@ import { type CdValues, H5zError } from '@h5z/core';
 
 const LZ4 = 32004;
 const BITSHUFFLE = 32008;
-const CODECS: Readonly<Record<number, 'lz4' | 'zstd'>> = { 2: 'lz4', 3: 'zstd' };
+const ZSTD = 32015;
+/** Bitshuffle's cd_values[4] as the filter that codes blocks so. */
+const CODECS: Readonly<Record<number, number>> = { 2: LZ4, 3: ZSTD };
 /** Most bytes that one stored byte can become: LZ4's longest match; a whole block of Zstandard of one value. */
-const MOST_OF_ONE = { lz4: 255n, zstd: 131072n };
+const mostOfOne = (codec: number): bigint => (codec === LZ4 ? 255n : 131072n);
 const HEADER = 12;
 const LENGTH = 4;
 /** LZ4_MAX_INPUT_SIZE: no LZ4 block is larger. Frames have other bounds. */
@@ -36,8 +38,8 @@ export interface BlockIndex {
   readonly size: number;
   /** Decoded bytes of every block but the last. */
   readonly blockSize: number;
-  /** What the blocks that are not raw are: bare LZ4 blocks, or Zstandard frames. */
-  readonly codec: 'lz4' | 'zstd';
+  /** What the blocks that are not raw are, as a filter ID: 32004 for bare LZ4 blocks, 32015 for Zstandard frames. */
+  readonly codec: number;
   /** Bytes of an element; 1 for LZ4, which does not know. */
   readonly elementSize: number;
   /** In order, without gaps in what is decoded. */
@@ -96,7 +98,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
   if (id !== LZ4 && id !== BITSHUFFLE)
     throw refuse(`filter ${id} has no index of blocks`, `use it for filters ${LZ4} and ${BITSHUFFLE}`);
   const shuffled = id === BITSHUFFLE ? bitshuffle(cdValues) : undefined;
-  const codec = shuffled === undefined ? 'lz4' : CODECS[shuffled.codec];
+  const codec = shuffled === undefined ? LZ4 : CODECS[shuffled.codec];
   if (codec === undefined)
     throw refuse(`bitshuffle with codec ${shuffled?.codec} has no such blocks`, 'use it where cd_values[4] is 2 or 3');
   const elem = shuffled?.elem ?? 1;
@@ -105,8 +107,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const claimed = view.getBigUint64(0);
   // A claim beyond that is a lie, and nobody makes room for it.
-  if (claimed / MOST_OF_ONE[codec] > BigInt(chunk.length))
-    throw corrupt(`${chunk.length} bytes claim to be ${claimed}`);
+  if (claimed / mostOfOne(codec) > BigInt(chunk.length)) throw corrupt(`${chunk.length} bytes claim to be ${claimed}`);
   const size = Number(claimed);
   if (expected !== undefined && size !== expected)
     throw new H5zError('H5Z_E_OUTPUT', `the chunk says that it has ${size} bytes, and its dataset ${expected}`);
@@ -129,7 +130,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
     if (srcSize > left - LENGTH)
       throw corrupt(`block ${blocks.length} has ${srcSize} bytes, and ${left - LENGTH} are left`);
     const raw = shuffled === undefined && srcSize === dstSize;
-    if (!raw && codec === 'lz4' && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
+    if (!raw && codec === LZ4 && dstSize > MOST) throw corrupt(`block ${blocks.length} would have ${dstSize} bytes`);
     blocks.push({
       srcOffset: srcOffset + LENGTH,
       srcSize,
