@@ -19,6 +19,8 @@ LINKED = {
     "detector zstd": ("detector", {"compression": 32015, "compression_opts": (3,), "shuffle": True}),
     "climate bslz4": ("climate", {"compression": 32008, "compression_opts": (0, 2)}),
     "climate zstd": ("climate", {"compression": 32015, "compression_opts": (3,), "shuffle": True}),
+    "detector bzip2": ("detector", {"compression": 307, "compression_opts": (9,), "shuffle": True}),
+    "climate bzip2": ("climate", {"compression": 307, "compression_opts": (9,), "shuffle": True}),
 }
 #: Dataset -> (array, arguments of h5pyd's create_dataset); lz4 and zstd are Blosc1 containers in HSDS
 WRITTEN = {

@@ -19,7 +19,7 @@ const root = resolve(here, '../../..');
 const run = promisify(execFile);
 const SCRIPT = join(here, 'hsds.py');
 
-const FILTERS = ['bitshuffle', 'shuffle', 'zstd'];
+const FILTERS = ['bitshuffle', 'bzip2', 'shuffle', 'zstd'];
 const ON = { H5Z_HSDS: '1' };
 /** No chunk is kept, and only errors are logged: both cost every side the same. */
 const READING = { ...ON, CHUNK_MEM_CACHE_SIZE: '1k', LOG_LEVEL: 'ERROR' };
@@ -29,8 +29,16 @@ const CLIENTS = 2;
 /** Bytes of either array. */
 const NBYTES = 64 << 20;
 const ARRAYS = ['detector', 'climate'] as const;
+/** Chunks of either array. */
+const CHUNKS = 32;
 /** What is read of a dataset: all, or a few values of each chunk, which has to be decoded for them all the same. */
-const PARTS = { whole: '', corner: '?select=[0:32,0:8,0:8]' } as const;
+const PARTS = { whole: '', corner: `?select=[0:${CHUNKS},0:8,0:8]` } as const;
+/** The chunks of which a slow filter is read. */
+const FEW = 8;
+type Part = keyof typeof PARTS | 'few';
+const selectOf = (part: Part): string => (part === 'few' ? `?select=[0:${FEW},0:8,0:8]` : PARTS[part]);
+/** Bytes that are decoded for it. */
+const bytesOf = (part: Part): number => (part === 'few' ? (NBYTES / CHUNKS) * FEW : NBYTES);
 /** A dataset as ours and the one of HSDS's own that it is compared with. */
 const PAIRS = [
   ['bslz4', 'own lz4'],
@@ -40,14 +48,18 @@ const PAIRS = [
 const LOADS = ['bslz4', 'own lz4', 'zstd', 'own zstd'] as const;
 /** Seconds of one turn of the latencies. */
 const TURN = 10;
-/** What is read by more and more nodes: the service node is the narrow place where all values pass it, so once is enough there. */
-const SCALED = [
+/**
+ * What is read by more and more nodes: the service node is the narrow place where all values pass it, so once is enough there.
+ * bzip2 takes so long that the data nodes have nearly all of the work.
+ */
+const SCALED: readonly (readonly [Part, string])[] = [
   ['whole', 'bslz4'],
   ['corner', 'bslz4'],
   ['corner', 'own lz4'],
   ['corner', 'zstd'],
   ['corner', 'own zstd'],
-] as const;
+  ['few', 'bzip2'],
+];
 
 export interface HsdsReadingRow {
   readonly array: (typeof ARRAYS)[number];
@@ -64,7 +76,7 @@ export interface HsdsReadingRow {
 }
 
 export interface HsdsScalingRow {
-  readonly part: keyof typeof PARTS;
+  readonly part: Part;
   readonly dataset: string;
   /** Median rate by number of data nodes, in the order of `nodes`. */
   readonly rates: readonly number[];
@@ -97,6 +109,8 @@ export interface HsdsResult {
   readonly machine: Machine & { readonly load: number };
   readonly versions: Readonly<Record<string, string>>;
   readonly rounds: number;
+  /** In which a data node decodes our filters; absent in results from before there was a rule for it. */
+  readonly threads?: number;
   readonly nodes: readonly number[];
   readonly reading: readonly HsdsReadingRow[];
   readonly scaling: readonly HsdsScalingRow[];
@@ -141,6 +155,7 @@ export async function benchHsds(options: {
       machine: { ...thisMachine(), load: before },
       versions: await versions(here),
       rounds,
+      threads: await threads(here),
       nodes: NODES,
       reading: await reading(measuring),
       scaling: await scaling(measuring),
@@ -201,13 +216,13 @@ async function find(here: Environment, server: Hsds, domains: readonly string[][
 const agent = new Agent({ keepAlive: true });
 
 /** Reads a dataset and drops it, or hands each piece to `each`. Rejects unless it came whole. */
-function read(server: Hsds, dataset: Dataset, part: keyof typeof PARTS, each?: (piece: Buffer) => void): Promise<void> {
+function read(server: Hsds, dataset: Dataset, part: Part, each?: (piece: Buffer) => void): Promise<void> {
   return new Promise((done, failed) => {
     const sent = request(
       {
         agent,
         socketPath: server.socket('sn'),
-        path: dataset.path + PARTS[part],
+        path: dataset.path + selectOf(part),
         headers: {
           Host: 'local',
           Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}`,
@@ -320,7 +335,7 @@ async function scaling({ servers, datasets, rounds, log }: Measuring): Promise<H
         );
         if (turn > 0) times.get(nodes)?.push((performance.now() - start) / 1000);
       }
-    const amount = (CLIENTS * ARRAYS.length * NBYTES) / 1e6;
+    const amount = (CLIENTS * ARRAYS.length * bytesOf(part)) / 1e6;
     rows.push({ part, dataset: name, rates: NODES.map((nodes) => amount / median(times.get(nodes) ?? [])) });
     log(`hsds: ${part} ${name} by ${NODES.join(', ')} nodes: ${rows.at(-1)?.rates.map(Math.round).join(', ')} MB/s`);
   }
@@ -389,6 +404,11 @@ print(json.dumps({**{n: m.version(n) for n in ${JSON.stringify(names)}}, "Python
   return JSON.parse((await run(here.python, ['-c', code])).stdout) as Record<string, string>;
 }
 
+async function threads(here: Environment): Promise<number> {
+  const code = 'import h5z_hsds.server as server; print(server._threads())';
+  return Number((await run(here.python, ['-c', code])).stdout);
+}
+
 /** Writes the result where `./farm docs` finds it. */
 export function saveHsds(result: HsdsResult): string {
   const file = join(root, 'docs/data/hsds.json');
@@ -429,7 +449,9 @@ export function hsdsPage(result: HsdsResult): string {
       'steps of 0.01, float32). **bslz4** and **zstd** (after shuffle) are chunks of an HDF5 file linked by `hsload --link`, ' +
       '**stored bslz4** was written through HSDS with filter 32008; **own lz4** and **own zstd** are what HSDS makes itself of ' +
       'the same array: Blosc containers with byte shuffle, which its own code decodes. Before anything is timed, all of them ' +
-      'must give the same bytes.',
+      'must give the same bytes.' +
+      (result.threads === undefined ? '' : ` Threads of a data node that decode our filters: ${result.threads}.`) +
+      ' HSDS decodes its own on the event loop.',
     '',
     '## Beside what HSDS writes itself',
     '',
@@ -454,7 +476,12 @@ export function hsdsPage(result: HsdsResult): string {
     '## More data nodes',
     '',
     `${CLIENTS} clients at once, each reading both arrays; MB/s of decoded chunks, medians. One service node passes on every ` +
-      'value of a whole array, whoever decoded it.',
+      'value of a whole array, whoever decoded it. ' +
+      (result.scaling.some(({ part }) => part === 'few')
+        ? `\`few\` is the corner of ${FEW} chunks, of a filter so slow (shuffle and bzip2) that data nodes do nearly all of the work. `
+        : '') +
+      `All share the ${machine.cores} processors of this machine: more nodes than ` +
+      'processors cannot add much.',
     '',
     ...lines([
       ['read', 'dataset', ...result.nodes.map((nodes) => (nodes === 1 ? '1 node' : `${nodes} nodes`))],
