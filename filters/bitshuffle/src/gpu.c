@@ -57,22 +57,28 @@ H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows)
   for (uint64_t i = items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
 }
 
-/* What a chunk with LZ4 says of itself; `s->block` becomes the header's. */
-H5Z_DEVICE int32_t blocks_of(const h5z_gpu_batch *b, const h5z_gpu_part *p, settings *s, h5z_gpu_blocks *blocks) {
-  if (p->size < H5Z_GPU_HEADER) return H5Z_E_CORRUPT;
-  blocks->size = h5z_gpu_u64be(p->in);
-  if (blocks->size / 255 > p->size || blocks->size % s->elem != 0) return H5Z_E_CORRUPT;
-  if (blocks->size > p->room) return H5Z_E_OUTPUT;
-  s->block = h5z_gpu_u32be(p->in + 8) / s->elem;
-  if (s->block == 0) s->block = automatic_block(s->elem);
-  if (s->block % 8 != 0) return H5Z_E_CORRUPT;
-  const uint64_t n = blocks->size / s->elem, last = n % s->block / 8 * 8;
+/* Cuts `size` bytes into blocks. Bytes of the largest one. */
+H5Z_DEVICE uint64_t cut(const h5z_gpu_batch *b, const settings *s, uint64_t size, h5z_gpu_blocks *blocks) {
+  const uint64_t n = size / s->elem, last = n % s->block / 8 * 8;
+  blocks->size = size;
   blocks->block = s->block * s->elem;
   blocks->count = n / s->block + (last > 0);
   blocks->last = last > 0 ? last * s->elem : blocks->block;
   blocks->tail = n % 8 * s->elem;
   blocks->run = blocks->count > 0 ? (blocks->count - 1) / b->groups + 1 : 1;
-  const uint64_t largest = blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
+  return blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
+}
+
+/* What a chunk with LZ4 says of itself; `s->block` becomes the header's. */
+H5Z_DEVICE int32_t blocks_of(const h5z_gpu_batch *b, const h5z_gpu_part *p, settings *s, h5z_gpu_blocks *blocks) {
+  if (p->size < H5Z_GPU_HEADER) return H5Z_E_CORRUPT;
+  const uint64_t size = h5z_gpu_u64be(p->in);
+  if (size / 255 > p->size || size % s->elem != 0) return H5Z_E_CORRUPT;
+  if (size > p->room) return H5Z_E_OUTPUT;
+  s->block = h5z_gpu_u32be(p->in + 8) / s->elem;
+  if (s->block == 0) s->block = automatic_block(s->elem);
+  if (s->block % 8 != 0) return H5Z_E_CORRUPT;
+  const uint64_t largest = cut(b, s, size, blocks);
   if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_CORRUPT;
   const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
   return largest > SHARED_BLOCK && b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
@@ -140,15 +146,8 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
 H5Z_DEVICE int32_t blocks_for(const h5z_gpu_batch *b, const h5z_gpu_part *p, const settings *s, h5z_gpu_blocks *blocks,
                               uint64_t *each) {
   if (p->size % s->elem != 0 || p->size > INT32_MAX || s->block * s->elem > UINT32_MAX) return H5Z_E_NOT_APPLICABLE;
-  const uint64_t n = p->size / s->elem, last = n % s->block / 8 * 8;
-  blocks->size = p->size;
-  blocks->block = s->block * s->elem;
-  blocks->count = n / s->block + (last > 0);
-  blocks->last = last > 0 ? last * s->elem : blocks->block;
-  blocks->tail = n % 8 * s->elem;
-  blocks->run = blocks->count > 0 ? (blocks->count - 1) / b->groups + 1 : 1;
+  const uint64_t largest = cut(b, s, p->size, blocks);
   *each = h5z_lz4_bound(blocks->block);
-  const uint64_t largest = blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
   if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_NOT_APPLICABLE;
   return h5z_gpu_encodes(b, p, blocks, *each, h5z_lz4_bound(blocks->last));
 }

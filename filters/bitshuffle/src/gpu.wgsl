@@ -271,15 +271,22 @@ fn h5z_bitshuffle_encode_0(@builtin(workgroup_id) group: vec3<u32>, @builtin(num
   }
 }
 
+// The same for chunks that the first kernel made rows of bits of; others have a status.
+fn blocks_with_lz4(p: H5zPart) -> H5zBlocks {
+  let s = parse();
+  if (s.status == 0 && s.codec == CODEC_LZ4 && p.size % s.elem == 0u) { return blocks_to_write(p, s); }
+  var none: H5zBlocks;
+  none.status = H5Z_E_PARAM;
+  return none;
+}
+
 // Slots with LZ4.
 @compute @workgroup_size(H5Z_LANES)
 fn h5z_bitshuffle_encode_1(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                            @builtin(local_invocation_index) lane: u32) {
   let p = h5z_begin(group, groups, lane);
   if (!p.go) { return; }
-  let s = parse();
-  if (s.status != 0 || s.codec != CODEC_LZ4 || p.size % s.elem != 0u) { return; }
-  let blocks = blocks_to_write(p, s);
+  let blocks = blocks_with_lz4(p);
   if (blocks.status != 0) { return; }
   let words = slot_of(blocks);
   let first = p.part * blocks.run;
@@ -317,8 +324,6 @@ fn h5z_bitshuffle_encode_3(@builtin(workgroup_id) group: vec3<u32>, @builtin(num
                            @builtin(local_invocation_index) lane: u32) {
   let p = h5z_begin(group, groups, lane);
   if (!p.go) { return; }
-  let s = parse();
-  if (s.status != 0 || s.codec != CODEC_LZ4 || p.size % s.elem != 0u) { return; }
-  let blocks = blocks_to_write(p, s);
+  let blocks = blocks_with_lz4(p);
   if (blocks.status == 0) { h5z_write(p, lane, blocks, slot_of(blocks), false); }
 }

@@ -154,12 +154,17 @@ export async function decodeInto<T extends ArrayBufferView>(
     });
   }
   let written = 0;
+  /** Where chunks of the grid begin: a chunk that comes twice, or lies across others, covers nothing else. */
+  const seen = new Set<number>();
+  const { chunk: dims } = options.layout;
   const runner = await open({ threads: threadsOf(options), output: placer });
   const work = async (input: ChunkInput) => {
     const chunk = { filterMask: options.filterMask ?? 0, ...asChunk(input), size: placer.size };
     const place = placer.place(chunk.offset);
     if (place === undefined) return;
     await runner.scatter(chunk, place);
+    if (!covered || seen.has(place.to) || !chunk.offset?.every((at, i) => at % (dims[i] ?? 1) === 0)) return;
+    seen.add(place.to);
     written += place.counts.reduce((product, count) => product * count, place.run);
   };
   for await (const _ of inOrder(runner, chunks, options, work)) {
@@ -167,7 +172,7 @@ export async function decodeInto<T extends ArrayBufferView>(
   }
   if (covered && placer.own && written < placer.out.length) {
     throw new H5zError('H5Z_PARAMETER', `the chunks have ${written} of the ${placer.out.length} bytes of the output`, {
-      remedy: 'leave out `covered`',
+      remedy: 'pass each chunk once, or leave out `covered`',
     });
   }
   return options.into ?? placer.out;

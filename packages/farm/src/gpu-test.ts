@@ -14,7 +14,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import type { Codec } from '../../core/src/types.ts';
 import type { KernelNeeds } from '../../gpu/src/needs.ts';
-import { numbers } from './damage.ts';
+import { damagedCopies, numbers } from './damage.ts';
 import { readFilters } from './filters.ts';
 import { goldenCases } from './golden.ts';
 import { FarmError, say } from './log.ts';
@@ -126,15 +126,12 @@ async function goldenOf({ folder, description, codec }: Kernels, data: Data, nee
     const encoded = description.lossy ? { encoded: encodedOf(codec, bytes, cd, size) } : {};
     golden.push({ ...common, ...data.add(bytes), sha256: digest, ...encoded });
     if (size === 0 || size > 20_000 || refused) continue;
-    for (let i = 0; i < 4; i++) {
-      const copy = Buffer.from(bytes);
-      for (let times = 0; times <= i && copy.length > 0; times++) copy[random(copy.length)] = random(256);
-      const cut = i === 3 ? copy.subarray(0, random(copy.length + 1)) : copy;
+    for (const [i, copy] of damagedCopies(bytes, 4, random).entries()) {
       damaged.push({
         ...common,
         name: `${one.name}, damaged ${i}`,
-        ...data.add(cut),
-        ...(await answerOf(codec, cut, cd, size)),
+        ...data.add(copy),
+        ...(await answerOf(codec, copy, cd, size)),
       });
       // A sound one behind it, which it must not spoil.
       damaged.push({ ...common, ...data.add(bytes), status: 0, sha256: digest });

@@ -77,6 +77,8 @@ const { H5Z_E_UNSUPPORTED, H5Z_E_MEMORY } = FILTER_ERRORS;
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 interface Made {
+  /** The codecs of all stages. */
+  readonly codecs: Pipeline;
   readonly made: GpuStage[];
   /** Bytes that each of them adds when encoding; undefined where that depends on what is encoded. */
   readonly adds: readonly (number | undefined)[];
@@ -85,15 +87,15 @@ interface Made {
   readonly frames?: Frames;
 }
 
-/** The first stages that all have kernels, and why the next one has none. */
-export async function stagesFor(
-  kind: GpuKind,
-  { registry, stages }: DecoderOptions,
-  pipeline: Pipeline,
-): Promise<Made> {
+/** The first stages that all have kernels, and why the next one has none. Throws what loading the codecs throws. */
+export async function stagesFor(kind: GpuKind, options: DecoderOptions): Promise<Made> {
+  const { registry, stages, size } = options;
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
+  const codecs = options.pipeline ?? (await registry.pipeline(stages));
   const made: GpuStage[] = [];
   const adds: (number | undefined)[] = [];
-  const but = (reason: string, frames?: Frames): Made => ({ made, adds, reason, ...(frames && { frames }) });
+  const but = (reason: string, frames?: Frames): Made => ({ codecs, made, adds, reason, ...(frames && { frames }) });
   for (const [index, { id, cdValues, name }] of stages.entries()) {
     const filter = registry.get(id);
     const what = `${filter?.canonicalName ?? (name || 'filter')} (${id})`;
@@ -109,7 +111,7 @@ export async function stagesFor(
     const taken = typeof frames === 'object' ? frames.rest : cdValues;
     const needs = taken === cdValues ? asked : kernelNeeds(filter.description, taken);
     adds.push(needs.adds);
-    const loaded = pipeline.stages[index];
+    const loaded = codecs.stages[index];
     made.push({
       id: filter.id,
       name: filter.canonicalName,
@@ -121,7 +123,7 @@ export async function stagesFor(
     });
     if (typeof frames === 'object') return but(why, frames);
   }
-  return { made, adds, reason: undefined };
+  return { codecs, made, adds, reason: undefined };
 }
 
 /**
@@ -132,11 +134,8 @@ export async function createDecoder<K extends GpuKind>(
   gpu: Gpu<K>,
   options: DecoderOptions,
 ): Promise<DeviceDecoder<K>> {
-  const { registry, stages, size } = options;
-  if (!Number.isSafeInteger(size) || size < 0)
-    throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
-  const codecs = options.pipeline ?? (await registry.pipeline(stages));
-  const { made, adds, reason, frames } = await stagesFor(gpu.kind, options, codecs);
+  const { size } = options;
+  const { codecs, made, adds, reason, frames } = await stagesFor(gpu.kind, options);
   const last = codecs.stages.slice(made.length);
   const known = adds.filter((one) => one !== undefined);
   const hybrid = last.length > 0 || frames !== undefined;

@@ -29,11 +29,7 @@ export async function createEncoder<K extends GpuKind>(
   gpu: Gpu<K>,
   options: EncoderOptions,
 ): Promise<DeviceEncoder<K>> {
-  const { registry, stages, size } = options;
-  if (!Number.isSafeInteger(size) || size < 0)
-    throw new H5zError('H5Z_PARAMETER', `size is ${size}`, { remedy: "pass a chunk's full size in bytes" });
-  const codecs = options.pipeline ?? (await registry.pipeline(stages));
-  const { made, reason } = await stagesFor(gpu.kind, options, codecs);
+  const { made, reason } = await stagesFor(gpu.kind, options);
   const unsupported = (why: string): H5zError =>
     new H5zError('H5Z_E_UNSUPPORTED', why, { remedy: 'read the data back and encode it with the codecs' });
   if (reason !== undefined) throw unsupported(reason);
@@ -42,7 +38,7 @@ export async function createEncoder<K extends GpuKind>(
     pipeline.close();
     throw unsupported(`one of the kernels of ${made.map(({ name }) => name).join(', ')} only decodes on ${gpu.kind}`);
   }
-  const room = made.reduce((bytes, stage) => stage.bound(bytes), size);
+  const room = made.reduce((bytes, stage) => stage.bound(bytes), options.size);
   const stride = Math.ceil(room / gpu.alignment) * gpu.alignment;
   return { gpu, pipeline, room, stride, close: () => pipeline.close() };
 }

@@ -4,7 +4,7 @@
 // damaged ones what the filter's own code makes of them.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -43,17 +43,9 @@ interface Golden {
 }
 
 const FILTERS = fileURLToPath(new URL('../../../filters/', import.meta.url));
-const IDS = {
-  shuffle: 2,
-  fletcher32: 3,
-  lz4: 32004,
-  bitshuffle: 32008,
-  blosc: 32001,
-  blosc2: 32026,
-  zfp: 32013,
-} as const;
-type Name = keyof typeof IDS;
-const NAMES = Object.keys(IDS) as Name[];
+const hasFile = (file: string) => (name: string) => existsSync(join(FILTERS, name, file));
+const ALL = readdirSync(FILTERS).filter(hasFile('filter.json'));
+const NAMES = ALL.filter(hasFile('src/gpu.c'));
 const { H5Z_E_CORRUPT, H5Z_E_OUTPUT, H5Z_E_PARAM, H5Z_E_UNSUPPORTED } = Object.fromEntries(
   Object.entries(FILTER_ERRORS).map(([code, { value }]) => [code, value]),
 ) as Record<keyof typeof FILTER_ERRORS, number>;
@@ -61,16 +53,17 @@ const { H5Z_E_CORRUPT, H5Z_E_OUTPUT, H5Z_E_PARAM, H5Z_E_UNSUPPORTED } = Object.f
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const descriptionOf = (name: string): FilterDescription =>
   JSON.parse(readFileSync(join(FILTERS, name, 'filter.json'), 'utf8')) as FilterDescription;
-const goldenOf = (name: Name): Golden[] =>
+const goldenOf = (name: string): Golden[] =>
   (JSON.parse(readFileSync(join(FILTERS, name, 'golden/index.json'), 'utf8')) as { cases: Golden[] }).cases;
-const bytesOf = (name: Name, { file }: Golden): Buffer => readFileSync(join(FILTERS, name, 'golden', file));
-const codecOf = (name: Name): Promise<Codec> =>
-  loadWasm(readFileSync(join(FILTERS, name, 'wasm', `${name}.wasm`)), { id: IDS[name] });
+const bytesOf = (name: string, { file }: Golden): Buffer => readFileSync(join(FILTERS, name, 'golden', file));
+const codecOf = (name: string): Promise<Codec> =>
+  loadWasm(readFileSync(join(FILTERS, name, 'wasm', `${name}.wasm`)), { id: descriptionOf(name).id });
 
-function stage(name: Name, cdValues: readonly number[], bound = (size: number) => size * 2 + 4096): GpuStage {
+function stage(name: string, cdValues: readonly number[], bound = (size: number) => size * 2 + 4096): GpuStage {
   const kernels = readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8');
-  const { scratch, lanes } = kernelNeeds(descriptionOf(name), cdValues);
-  return { id: IDS[name], name, cdValues, kernels, bound, scratch, lanes };
+  const description = descriptionOf(name);
+  const { scratch, lanes } = kernelNeeds(description, cdValues);
+  return { id: description.id, name, cdValues, kernels, bound, scratch, lanes };
 }
 
 interface Given {
@@ -119,7 +112,7 @@ it('says why there is no GPU', async () => {
   await expect(openCuda({ library })).rejects.toMatchObject({ code: 'H5Z_NO_GPU' });
 });
 
-const PIPELINE: readonly (readonly [Name, readonly number[]])[] = [
+const PIPELINE: readonly (readonly [string, readonly number[]])[] = [
   ['shuffle', [4]],
   ['lz4', [65536]],
   ['fletcher32', []],
@@ -197,7 +190,7 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
 
       it('answers for each damaged chunk as the filter does, and decodes the sound ones between them', async () => {
         const codec = await codecOf(name);
-        const random = numbers(IDS[name] + 1);
+        const random = numbers(descriptionOf(name).id + 1);
         let errors = 0;
         const small = golden.filter(({ size }) => size > 0 && size <= 20_000);
         for (const sound of small.filter(
@@ -257,7 +250,7 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
     });
 
     it('encodes whole pipelines with LZ4, which the codecs decode, and says what has no room', async () => {
-      const pipelines: (readonly (readonly [Name, readonly number[]])[])[] = [
+      const pipelines: (readonly (readonly [string, readonly number[]])[])[] = [
         [
           ['shuffle', [4]],
           ['lz4', [8192]],
@@ -349,33 +342,25 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
     });
 
     describe('a decoder', () => {
-      const FILTERS_HERE = { ...IDS, deflate: 1, zstd: 32015 } as const;
-      type Here = keyof typeof FILTERS_HERE;
-      const load = (name: Here): Promise<Codec> =>
-        loadWasm(readFileSync(join(FILTERS, name, 'wasm', `${name}.wasm`)), { id: FILTERS_HERE[name] });
+      const nameOf = (id: number) => ALL.find((name) => descriptionOf(name).id === id) ?? `no filter ${id}`;
 
       /** A registry of the filter folders: their codecs, and their kernels where there are some. */
       const registry = {
         get: (id: number) => {
-          const name = (Object.keys(FILTERS_HERE) as Here[]).find((one) => FILTERS_HERE[one] === id) as Here;
-          const text = name in IDS ? readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8') : undefined;
+          const name = nameOf(id);
+          const text = NAMES.includes(name)
+            ? readFileSync(join(FILTERS, name, 'gpu', `${name}.ptx`), 'utf8')
+            : undefined;
           const kernels = async () => ({ kind: 'cuda', mode: 'full', reason: 'serial', encode: false, text });
           return { id, canonicalName: name, kernels, description: descriptionOf(name) };
         },
         pipeline: async (stages: readonly PipelineStage[]) =>
           createPipeline(
-            await Promise.all(
-              stages.map(async (one) => ({
-                ...one,
-                codec: await load(
-                  (Object.keys(FILTERS_HERE) as Here[]).find((name) => FILTERS_HERE[name] === one.id) as Here,
-                ),
-              })),
-            ),
+            await Promise.all(stages.map(async (one) => ({ ...one, codec: await codecOf(nameOf(one.id)) }))),
           ),
       } as unknown as DecoderOptions['registry'];
-      const stagesFor = (...all: readonly (readonly [Here, readonly number[]])[]): PipelineStage[] =>
-        all.map(([name, cdValues]) => ({ id: FILTERS_HERE[name], cdValues }));
+      const stagesFor = (...all: readonly (readonly [string, readonly number[]])[]): PipelineStage[] =>
+        all.map(([name, cdValues]) => ({ id: descriptionOf(name).id, cdValues }));
 
       it.each([
         ['cuda', stagesFor(['shuffle', [4]], ['lz4', [65536]])],

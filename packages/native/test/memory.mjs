@@ -85,6 +85,13 @@ const tales = {
       await dirty(20);
       await rejects(read(20, { without, covered: true }), coded('H5Z_PARAMETER'));
     }
+    // As many bytes as the output has, but some of them twice: a chunk that comes again, or that lies across two others.
+    for (const offset of [[3 * CHUNK], [3.5 * CHUNK]]) {
+      await dirty(20);
+      const again = Array.from({ length: 20 }, (_, i) => ({ data: stored[i], offset: i === 7 ? offset : [i * CHUNK] }));
+      const all = { shape: [20 * CHUNK], chunk: [CHUNK], itemSize: 1 };
+      await rejects(pipeline.decodeMany(again, { layout: all, covered: true }), coded('H5Z_PARAMETER'));
+    }
     // A slice whose edge chunks stick out, and the first chunk missing.
     await dirty(20);
     const chunks = [1, 2, 3, 4, 5].map((i) => ({ data: stored[i], offset: [i * CHUNK] }));
