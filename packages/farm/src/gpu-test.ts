@@ -124,7 +124,7 @@ async function goldenOf({ folder, description, codec }: Kernels, data: Data, nee
     const refused = needs(name, cd).refusal !== undefined;
     // Of a lossy filter what is encoded is told by its bytes.
     const encoded = description.lossy ? { encoded: encodedOf(codec, bytes, cd, size) } : {};
-    golden.push({ ...common, ...data.add(bytes), sha256: digest, ...encoded });
+    golden.push({ ...common, refused, ...data.add(bytes), sha256: digest, ...encoded });
     if (size === 0 || size > 20_000 || refused) continue;
     for (const [i, copy] of damagedCopies(bytes, 4, random).entries()) {
       damaged.push({

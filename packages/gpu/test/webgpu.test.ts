@@ -36,7 +36,6 @@ interface Filter {
   readonly name: string;
   readonly id: number;
   readonly description: FilterDescription;
-  readonly partial: boolean;
   readonly cases: readonly Case[];
   readonly bad: readonly (Case & { readonly error: keyof typeof FILTER_ERRORS })[];
   readonly kernels: string;
@@ -50,11 +49,11 @@ const names = readdirSync(FILTERS).filter((name) => existsSync(join(FILTERS, nam
 async function load(name: string): Promise<Filter> {
   const folder = join(FILTERS, name);
   const description = json<FilterDescription>(join(folder, 'filter.json'));
-  const { id, variants } = description;
+  const { id } = description;
   const golden = json<Pick<Filter, 'cases' | 'bad'>>(join(folder, 'golden/index.json'));
   const codec = await loadWasm(readFileSync(join(folder, 'wasm', `${name}.wasm`)), { id });
   const kernels = wholeWgsl(join(folder, 'src/gpu.wgsl'));
-  return { name, id, description, partial: variants.webgpu?.mode === 'partial', ...golden, kernels, codec };
+  return { name, id, description, ...golden, kernels, codec };
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -233,7 +232,10 @@ function check(result: SuiteResult, trials: readonly Trial[], filters: ReadonlyM
   let refused = 0;
   let all = 0;
   trials.forEach(({ what, expected, launch }, index) => {
-    const mayRefuse = launch.stages.some(({ name }) => filters.get(name)?.partial === true);
+    const mayRefuse = launch.stages.some(({ name, cdValues }) => {
+      const description = filters.get(name)?.description;
+      return description !== undefined && kernelNeeds(description, cdValues).refusal !== undefined;
+    });
     expected.forEach((answer, chunk) => {
       const found = result.answers[index]?.[chunk];
       all++;
