@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pack } from '../../packages/farm/src/pack.ts';
-import { checkTarball } from '../../packages/farm/src/package-check.ts';
+import { checkTarball, KERNEL_BUDGET } from '../../packages/farm/src/package-check.ts';
 import { SBOM_FILE } from '../../packages/farm/src/sbom.ts';
 import { readTarball } from '../../packages/farm/src/tarball.ts';
 import { emptyFolder, filterFolders, packed, runIn } from '../support/packed.ts';
@@ -168,6 +168,16 @@ describe('the check refuses', () => {
     const change = (files: Map<string, Buffer>): void =>
       edit(files, 'filter.json', (filter) => ({ ...filter, sizeBudget: { packedBytes: 1000 } }));
     expect(await problemsAfter('budget', change)).toMatch(/over its budget of 1000/);
+  });
+
+  it('kernels over their budget', async () => {
+    const change = (files: Map<string, Buffer>): void => {
+      files.set('gpu/long.ptx', Buffer.alloc(KERNEL_BUDGET + 1, 32));
+      edit(files, 'package.json', (pkg) => ({ ...pkg, files: ['gpu', 'dist', 'filter.json', 'manifest.json'] }));
+    };
+    expect(await problemsAfter('kernels', change)).toContain(
+      `gpu/long.ptx is ${KERNEL_BUDGET + 1} bytes, over the budget of kernels, ${KERNEL_BUDGET}`,
+    );
   });
 
   it('an entry point that is not there', async () => {

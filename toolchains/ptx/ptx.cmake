@@ -15,8 +15,11 @@ set(CMAKE_C_COMPILER_FRONTEND_VARIANT GNU)
 set(CMAKE_C_STANDARD_COMPUTED_DEFAULT 17)
 set(CMAKE_C_EXTENSIONS_COMPUTED_DEFAULT ON)
 set(CMAKE_SIZEOF_VOID_P 8)
-# A toolkit that lies about on the machine must not be found: clang would write the newest PTX that it knows.
-set(CMAKE_C_COMPILE_OBJECT "<CMAKE_C_COMPILER> clang -x c --target=nvptx64-nvidia-cuda -march=sm_70 -Xclang -target-feature \
+# A toolkit that lies about on the machine must not be found: clang would write the newest PTX that it knows. -Os, behind the flags that
+# all compilers get: the text is for a driver that optimises it anew (docs/decisions/kernel-text.md).
+set(CMAKE_C_COMPILE_OBJECT
+  "<CMAKE_C_COMPILER> clang -x c --target=nvptx64-nvidia-cuda -march=sm_70 -Xclang -target-feature \
 -Xclang +ptx60 --cuda-path=/nonexistent -nostdlibinc -ffreestanding -isystem ${H5Z_ZIG}/ziglang/lib/include \
-<DEFINES> <INCLUDES> <FLAGS> -S -o <OBJECT> <SOURCE>")
+<DEFINES> <INCLUDES> <FLAGS> -Os -S -o <OBJECT> <SOURCE>"
+  "\"${CMAKE_COMMAND}\" -DTEXT=<OBJECT> -P \"${CMAKE_CURRENT_LIST_DIR}/strip.cmake\"")
 set(CMAKE_C_OUTPUT_EXTENSION .ptx)

@@ -44,17 +44,18 @@ H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
   return s->codec == CODEC_NONE || s->codec == CODEC_LZ4 ? 0 : H5Z_E_PARAM;
 }
 
-/* Chunks without compression, both directions. An item is a byte of eight neighbouring elements, across all blocks. */
+/* Chunks without compression, of less than 4 GiB, both directions. An item is a byte of eight neighbouring elements, across all blocks. */
 H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows) {
-  const uint64_t n = p->size / s->elem, whole = n / s->block * s->block, items = n / 8 * s->elem;
-  const uint64_t last = (n - whole) / 8 * 8, block_items = s->block / 8 * s->elem;
+  const uint32_t elem = (uint32_t)s->elem, n = (uint32_t)(p->size / s->elem), items = n / 8 * elem;
+  const uint32_t block = s->block < n ? (uint32_t)s->block : n / 8 * 8, block_items = block / 8 * elem;
+  const uint32_t whole = block > 0 ? n / block * block : 0, last = (n - whole) / 8 * 8;
   for (uint64_t i = p->lane; i < items; i += p->lanes) {
-    const uint64_t block = i / block_items, at = block * s->block * s->elem;
-    const uint64_t elements = block * s->block < whole ? s->block : last;
-    if (to_rows) H5Z_GPU_BITS_TO_ROWS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
-    else H5Z_GPU_ROWS_TO_BITS(p->in + at, p->out + at, elements, s->elem, i - block * block_items);
+    const uint32_t before = (uint32_t)i / block_items, first = before * block, item = (uint32_t)i - before * block_items;
+    const uint32_t at = first * elem, elements = first < whole ? block : last;
+    if (to_rows) H5Z_GPU_BITS_TO_ROWS(p->in + at, p->out + at, elements, elem, item);
+    else H5Z_GPU_ROWS_TO_BITS(p->in + at, p->out + at, elements, elem, item);
   }
-  for (uint64_t i = items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
+  for (uint64_t i = (uint64_t)items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
 }
 
 /* Cuts `size` bytes into blocks. Bytes of the largest one. */
@@ -91,7 +92,7 @@ H5Z_KERNEL void h5z_bitshuffle_decode_0(h5z_gpu_batch b) {
   if (!h5z_gpu_begin(&b, &p)) return;
   int32_t status = parse(&b, &s);
   if (status == 0 && s.codec == CODEC_NONE) {
-    status = p.size % s.elem != 0 ? H5Z_E_CORRUPT : p.size > p.room ? H5Z_E_OUTPUT : 0;
+    status = p.size % s.elem != 0 ? H5Z_E_CORRUPT : p.size > p.room ? H5Z_E_OUTPUT : p.size > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
     h5z_gpu_answer(&b, &p, p.size, status);
     if (status == 0) transpose(&p, &s, 0);
     return;
@@ -110,7 +111,7 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
   settings s;
   h5z_gpu_blocks blocks;
-  if (!h5z_gpu_begin(&b, &p) || parse(&b, &s) != 0 || s.codec == CODEC_NONE) return;
+  if (!h5z_gpu_next(&b, &p) || parse(&b, &s) != 0 || s.codec == CODEC_NONE) return;
   if (blocks_of(&b, &p, &s, &blocks) != 0) return;
   H5Z_GLOBAL const uint64_t *index = h5z_gpu_scratch(&b, &p);
   const uint64_t end = index[b.groups];
@@ -162,7 +163,7 @@ H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
   if (!h5z_gpu_begin(&b, &p)) return;
   int32_t status = parse(&b, &s);
   if (status == 0 && s.codec == CODEC_NONE) {
-    status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : 0;
+    status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : p.size > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
     h5z_gpu_answer(&b, &p, p.size, status);
     if (status == 0) transpose(&p, &s, 1);
     return;
@@ -200,7 +201,7 @@ H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
 /* What the second and the third kernel have to do with: 1 = chunks with LZ4 that the first one encoded. */
 H5Z_DEVICE int encoded(const h5z_gpu_batch *b, h5z_gpu_part *p, h5z_gpu_blocks *blocks, uint64_t *each) {
   settings s;
-  if (!h5z_gpu_begin(b, p) || parse(b, &s) != 0 || s.codec == CODEC_NONE) return 0;
+  if (!h5z_gpu_next(b, p) || parse(b, &s) != 0 || s.codec == CODEC_NONE) return 0;
   return blocks_for(b, p, &s, blocks, each) == 0;
 }
 

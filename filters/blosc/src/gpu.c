@@ -20,5 +20,5 @@ H5Z_KERNEL void h5z_blosc_decode_0(h5z_gpu_batch b) {
 H5Z_KERNEL void h5z_blosc_decode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
   h5z_gpu_blosc chunk;
-  if (h5z_gpu_begin(&b, &p) && chunk_of(&b, &p, &chunk) == 0) h5z_gpu_blosc_decode(&b, &p, &chunk);
+  if (h5z_gpu_next(&b, &p) && chunk_of(&b, &p, &chunk) == 0) h5z_gpu_blosc_decode(&b, &p, &chunk);
 }

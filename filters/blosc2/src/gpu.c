@@ -229,7 +229,7 @@ H5Z_KERNEL void h5z_blosc2_decode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
   frame f;
   h5z_gpu_blosc c;
-  if (!h5z_gpu_begin(&b, &p) || plan(&b, &p, &f, &c) != 0 || f.nothing) return;
+  if (!h5z_gpu_next(&b, &p) || plan(&b, &p, &f, &c) != 0 || f.nothing) return;
   if (f.rank == 0 || is_contiguous(&f)) {
     h5z_gpu_blosc_decode(&b, &p, &c);
     return;

@@ -54,7 +54,7 @@ H5Z_KERNEL void h5z_fletcher32_decode_0(h5z_gpu_batch b) {
 
 H5Z_KERNEL void h5z_fletcher32_decode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
-  if (!h5z_gpu_begin(&b, &p) || h5z_lanes() > H5Z_GPU_LANES || status_of(&p) != 0 || p.lane != 0) return;
+  if (!h5z_gpu_next(&b, &p) || h5z_lanes() > H5Z_GPU_LANES || status_of(&p) != 0 || p.lane != 0) return;
   const uint32_t sum = added(&b, &p);
   H5Z_GLOBAL const uint8_t *at = p.in + p.size - CHECKSUM;
   const uint32_t stored = at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
@@ -77,7 +77,7 @@ H5Z_KERNEL void h5z_fletcher32_encode_0(h5z_gpu_batch b) {
 
 H5Z_KERNEL void h5z_fletcher32_encode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
-  if (!h5z_gpu_begin(&b, &p) || status_for(&p) != 0 || p.lane != 0) return;
+  if (!h5z_gpu_next(&b, &p) || status_for(&p) != 0 || p.lane != 0) return;
   const uint32_t sum = added(&b, &p);
   for (uint32_t i = 0; i < CHECKSUM; i++) p.out[p.size + i] = (uint8_t)(sum >> 8 * i);
 }

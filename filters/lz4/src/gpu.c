@@ -42,7 +42,7 @@ H5Z_KERNEL void h5z_lz4_decode_0(h5z_gpu_batch b) {
 H5Z_KERNEL void h5z_lz4_decode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
   h5z_gpu_blocks s;
-  if (!h5z_gpu_begin(&b, &p) || blocks_of(&b, &p, &s) != 0) return;
+  if (!h5z_gpu_next(&b, &p) || blocks_of(&b, &p, &s) != 0) return;
   uint64_t offset = h5z_gpu_scratch(&b, &p)[p.part];
   if (offset == H5Z_GPU_NO_BLOCKS) return;
   const uint64_t first = p.part * s.run;
@@ -108,11 +108,11 @@ H5Z_KERNEL void h5z_lz4_encode_0(h5z_gpu_batch b) {
 H5Z_KERNEL void h5z_lz4_encode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
   h5z_gpu_blocks s;
-  if (h5z_gpu_begin(&b, &p) && blocks_for(&b, &p, &s) == 0) h5z_gpu_place(&b, &p, &s);
+  if (h5z_gpu_next(&b, &p) && blocks_for(&b, &p, &s) == 0) h5z_gpu_place(&b, &p, &s);
 }
 
 H5Z_KERNEL void h5z_lz4_encode_2(h5z_gpu_batch b) {
   h5z_gpu_part p;
   h5z_gpu_blocks s;
-  if (h5z_gpu_begin(&b, &p) && blocks_for(&b, &p, &s) == 0) h5z_gpu_gather(&b, &p, &s, s.block);
+  if (h5z_gpu_next(&b, &p) && blocks_for(&b, &p, &s) == 0) h5z_gpu_gather(&b, &p, &s, s.block);
 }

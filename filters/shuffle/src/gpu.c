@@ -36,17 +36,18 @@ H5Z_DEVICE void join(uint32_t *w) {
 typedef uint32_t two_words __attribute__((vector_size(8)));
 typedef uint32_t four_words __attribute__((vector_size(16)));
 
+/* Four bytes, one by one: where whole words would reach out of the chunk. */
+H5Z_OUTLINE uint32_t word_of_bytes(H5Z_GLOBAL const uint8_t *in) {
+  return in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
+}
+
 /* Four bytes of the chunk, wherever they begin; of two words where a word does not. */
 H5Z_DEVICE uint32_t word_at(const h5z_gpu_part *p, uint64_t at) {
   const uint32_t behind = (uint32_t)((uint64_t)(uintptr_t)(p->in + at) % 4);
   if (behind == 0) return *(H5Z_GLOBAL const uint32_t *)(p->in + at);
-  if (at >= behind && at - behind + 8 <= p->size) {
-    H5Z_GLOBAL const uint32_t *words = (H5Z_GLOBAL const uint32_t *)(p->in + at - behind);
-    return words[0] >> 8 * behind | words[1] << (32 - 8 * behind);
-  }
-  uint32_t word = 0;
-  for (uint32_t i = 0; i < 4; i++) word |= (uint32_t)p->in[at + i] << 8 * i;
-  return word;
+  if (at < behind || at - behind + 8 > p->size) return word_of_bytes(p->in + at);
+  H5Z_GLOBAL const uint32_t *words = (H5Z_GLOBAL const uint32_t *)(p->in + at - behind);
+  return words[0] >> 8 * behind | words[1] << (32 - 8 * behind);
 }
 
 /* Four elements of `elem` bytes, 2, 4 or 8, the first of them number 4 * e of n: from four bytes of each of `elem` rows to `elem`
@@ -56,32 +57,32 @@ H5Z_DEVICE void four(const h5z_gpu_part *p, uint32_t elem, uint64_t n, uint64_t 
   H5Z_GLOBAL const uint32_t *in = (H5Z_GLOBAL const uint32_t *)p->in;
   H5Z_GLOBAL uint32_t *out = (H5Z_GLOBAL uint32_t *)p->out;
   if (!to_rows) {
-    for (uint32_t k = 0; k < elem; k++) w[k] = word_at(p, k * n + TOGETHER * e);
+    H5Z_UNROLL for (uint32_t k = 0; k < elem; k++) w[k] = word_at(p, k * n + TOGETHER * e);
   } else if (elem == 2) {
     const two_words two = ((H5Z_GLOBAL const two_words *)in)[e];
     w[0] = two[0], w[1] = two[1];
   } else {
-    for (uint32_t k = 0; k < elem; k += 4) {
+    H5Z_UNROLL for (uint32_t k = 0; k < elem; k += 4) {
       const four_words some = ((H5Z_GLOBAL const four_words *)in)[(e * elem + k) / 4];
       w[k] = some[0], w[k + 1] = some[1], w[k + 2] = some[2], w[k + 3] = some[3];
     }
   }
   /* Of 8 bytes, the two halves of an element lie side by side, and are turned each by itself. */
   uint32_t halves[8];
-  for (uint32_t k = 0; k < elem; k++) halves[k] = elem == 8 && to_rows ? w[k % 4 * 2 + k / 4] : w[k];
+  H5Z_UNROLL for (uint32_t k = 0; k < elem; k++) halves[k] = elem == 8 && to_rows ? w[k % 4 * 2 + k / 4] : w[k];
   if (elem == 2 && to_rows) part(halves);
   if (elem == 2 && !to_rows) join(halves);
   if (elem >= 4) turn(halves);
   if (elem == 8) turn(halves + 4);
-  for (uint32_t k = 0; k < elem; k++) w[k] = halves[elem == 8 && !to_rows ? k % 2 * 4 + k / 2 : k];
+  H5Z_UNROLL for (uint32_t k = 0; k < elem; k++) w[k] = halves[elem == 8 && !to_rows ? k % 2 * 4 + k / 2 : k];
   if (to_rows) {
-    for (uint32_t k = 0; k < elem; k++) out[e + k * (n / TOGETHER)] = w[k];
+    H5Z_UNROLL for (uint32_t k = 0; k < elem; k++) out[e + k * (n / TOGETHER)] = w[k];
   } else if ((uint64_t)(uintptr_t)p->out % ALIGNED != 0) {
-    for (uint32_t k = 0; k < elem; k++) out[e * elem + k] = w[k];
+    H5Z_UNROLL for (uint32_t k = 0; k < elem; k++) out[e * elem + k] = w[k];
   } else if (elem == 2) {
     ((H5Z_GLOBAL two_words *)out)[e] = (two_words){w[0], w[1]};
   } else {
-    for (uint32_t k = 0; k < elem; k += 4)
+    H5Z_UNROLL for (uint32_t k = 0; k < elem; k += 4)
       ((H5Z_GLOBAL four_words *)out)[(e * elem + k) / 4] = (four_words){w[k], w[k + 1], w[k + 2], w[k + 3]};
   }
 }

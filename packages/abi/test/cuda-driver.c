@@ -544,8 +544,8 @@ typedef struct function {
 
 API cuModuleLoadDataEx(void **out, const void *image, unsigned n, int *options, void **values) {
   WITH_CONTEXT;
-  const char *text = image;
-  if (!strstr(text, "\n.version 6.0\n") || !strstr(text, "\n.target sm_70\n")) {
+  const char *text = image, *const head = ".version 6.0\n.target sm_70\n";
+  if (strncmp(text, head, strlen(head)) != 0) {
     for (unsigned i = 0; i < n; i++)
       if (options[i] == 5) strcpy(values[i], "stand-in: the text is no PTX 6.0 for sm_70");
     return end(INVALID_PTX);

@@ -14,6 +14,9 @@ import { readTarball } from './tarball.ts';
 /** Packed bytes a package may have unless its filter.json, or `h5z` in its package.json, says otherwise (`sizeBudget`). */
 export const DEFAULT_SIZE_BUDGET = 10_000_000;
 
+/** Bytes that the kernels of a filter may have as one text, PTX or WGSL: a driver reads all of it (docs/decisions/kernel-text.md). */
+export const KERNEL_BUDGET = 104_000;
+
 /** Scripts that npm runs on the machine of whoever installs the package. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'preprepare', 'prepare', 'postprepare'];
 
@@ -50,6 +53,12 @@ export function contentProblems(path: string): string[] {
   const budget = (description ?? pkg.h5z)?.sizeBudget?.packedBytes ?? DEFAULT_SIZE_BUDGET;
   if (tarball.length > budget) {
     problems.push(`packed it is ${tarball.length} bytes, over its budget of ${budget}: slim it or split it`);
+  }
+  for (const [name, { length }] of files) {
+    if (name.startsWith('gpu/') && length > KERNEL_BUDGET)
+      problems.push(
+        `${name} is ${length} bytes, over the budget of kernels, ${KERNEL_BUDGET}: share what is there twice`,
+      );
   }
   for (const script of INSTALL_SCRIPTS) {
     if (pkg.scripts?.[script] !== undefined) problems.push(`it has an install script (${script})`);

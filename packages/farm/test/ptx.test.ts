@@ -41,9 +41,11 @@ describe.each(withKernels)('$name', (filter) => {
     for (const kernel of kernels) expect(kernel).toMatch(new RegExp(`^h5z_${filter.name}_`));
     // Nothing that a driver would have to link: what is called is in the text.
     expect(text).not.toMatch(/^\.extern|printf|vprintf/m);
-    const functions = new Set([...text.matchAll(/^\.func (?: \(.*\) )?(\w+)\($/gm)].map(([, name]) => name));
+    const functions = new Set([...text.matchAll(/^\.func (?:\(.*\) )?(\w+)\($/gm)].map(([, name]) => name));
     const called = [...text.matchAll(/^\s*call(?:\.uni)? *(?:\(\w+\), *)?([^,;]+)/gm)].map(([, name]) => name?.trim());
     for (const name of called) expect(functions, `call of ${name}`).toContain(name);
+    // Nothing that only a person would read.
+    expect(text).not.toMatch(/\/\/|\t| {2}|^ | $|\n\n/m);
     expect(text).not.toContain(ROOT);
     expect(text).not.toContain(scratch);
     const here = join(filter.dir, plan.outputs[0] as string);

@@ -27,7 +27,8 @@
  *   - All memory is the caller's. H5Z_GLOBAL stands before every pointer to it; addresses of bytes may have any alignment.
  *   - Fixed-width integers, no recursion, no libc, no static data.
  *   - Functions are H5Z_DEVICE, and H5Z_OUTLINE where they are long and run once for a chunk: a call there costs nothing, and
- *     the text has them once.
+ *     the text has them once. The compiler is asked for short text; H5Z_UNROLL stands before the few loops, of a number of
+ *     turns that it knows, that are to be written out: hot ones, and those over an array that is to stay in registers.
  */
 #ifndef H5Z_GPU_H
 #define H5Z_GPU_H
@@ -64,6 +65,12 @@ H5Z_DEVICE uint32_t h5z_group(void) { return (uint32_t)__nvvm_read_ptx_sreg_ctai
 #  define H5Z_OUTLINE static
 #  include <h5z/gpu/host.h>
 
+#endif
+
+#if defined(__clang__) && !defined(H5Z_GPU_HOST_H)
+#  define H5Z_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#  define H5Z_UNROLL
 #endif
 
 /* Where a chunk lies. Offsets and sizes are in bytes, from the start of the launch's buffers. */
@@ -119,31 +126,33 @@ H5Z_DEVICE void h5z_gpu_fail(const h5z_gpu_batch *b, const h5z_gpu_part *p, int3
   b->after[p->which].size = 0, b->after[p->which].status = status;
 }
 
-/* Which chunk, and whether the filter has anything to do: not after an error, not with a table that lies, and not where
- * the filter was skipped; those are answered here. All lanes of a group get the same. */
-H5Z_DEVICE int h5z_gpu_begin(const h5z_gpu_batch *b, h5z_gpu_part *p) {
+/* For h5z_gpu_begin and h5z_gpu_next. */
+H5Z_DEVICE int h5z_gpu_enter(const h5z_gpu_batch *b, h5z_gpu_part *p, int first) {
   if (b->groups == 0 || h5z_group() / b->groups >= b->nchunks) return 0;
   p->which = h5z_group() / b->groups, p->part = h5z_group() % b->groups;
   p->lanes = (uint64_t)b->groups * h5z_lanes(), p->lane = (uint64_t)p->part * h5z_lanes() + h5z_lane();
   H5Z_GLOBAL const h5z_gpu_chunk *chunk = b->chunks + p->which;
-  const int32_t status = b->before[p->which].status;
+  int32_t status = b->before[p->which].status;
   p->size = b->before[p->which].size, p->room = chunk->room;
-  if (status != 0) {
-    h5z_gpu_answer(b, p, 0, status);
-    return 0;
+  const int inside = h5z_gpu_within(chunk->src, p->size, b->nsrc) & h5z_gpu_within(chunk->dst, p->room, b->ndst) &
+                     (b->nscratch / H5Z_GPU_SCRATCH >= ((uint64_t)b->groups + 1) * b->nchunks);
+  if (status == 0 && !inside) status = H5Z_E_PARAM;
+  if (status == 0) {
+    p->in = b->src + chunk->src, p->out = b->dst + chunk->dst;
+    if (!chunk->skip) return 1;
+    if (p->size > p->room) status = H5Z_E_OUTPUT;
+    for (uint64_t i = p->lane; first && status == 0 && i < p->size; i += p->lanes) p->out[i] = p->in[i];
   }
-  if (!h5z_gpu_within(chunk->src, p->size, b->nsrc) || !h5z_gpu_within(chunk->dst, p->room, b->ndst) ||
-      b->nscratch / H5Z_GPU_SCRATCH < ((uint64_t)b->groups + 1) * b->nchunks) {
-    h5z_gpu_answer(b, p, 0, H5Z_E_PARAM);
-    return 0;
-  }
-  p->in = b->src + chunk->src, p->out = b->dst + chunk->dst;
-  if (!chunk->skip) return 1;
-  const int fits = p->size <= p->room;
-  for (uint64_t i = p->lane; fits && i < p->size; i += p->lanes) p->out[i] = p->in[i];
-  h5z_gpu_answer(b, p, p->size, fits ? 0 : H5Z_E_OUTPUT);
+  if (first) h5z_gpu_answer(b, p, p->size, status);
   return 0;
 }
+
+/* Which chunk, and whether the filter has anything to do: not after an error, not with a table that lies, and not where
+ * the filter was skipped; those are answered here. All lanes of a group get the same. */
+H5Z_DEVICE int h5z_gpu_begin(const h5z_gpu_batch *b, h5z_gpu_part *p) { return h5z_gpu_enter(b, p, 1); }
+
+/* The same in a direction's second kernel and those behind it: what the first one answered stays. */
+H5Z_DEVICE int h5z_gpu_next(const h5z_gpu_batch *b, h5z_gpu_part *p) { return h5z_gpu_enter(b, p, 0); }
 
 /* The chunk's own words of scratch, two for each part and two more. */
 H5Z_DEVICE H5Z_GLOBAL uint64_t *h5z_gpu_scratch(const h5z_gpu_batch *b, const h5z_gpu_part *p) {

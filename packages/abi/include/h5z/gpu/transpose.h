@@ -15,23 +15,27 @@ H5Z_DEVICE uint64_t h5z_gpu_transposed(uint64_t x) {
   return x ^ t ^ t << 28;
 }
 
-/* An item of a block: one byte of eight neighbouring elements, from eight rows of n / 8 bytes; n / 8 * elem of them. */
-#define H5Z_GPU_ROWS_TO_BITS(in, out, n, elem, item)                                                     \
-  do {                                                                                                   \
-    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
-    uint64_t bits_ = 0;                                                                                  \
-    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(byte_ * 8 + i_) * row_ + at_] << 8 * i_; \
-    bits_ = h5z_gpu_transposed(bits_);                                                                   \
-    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(at_ * 8 + i_) * (elem) + byte_] = (uint8_t)(bits_ >> 8 * i_); \
+/* An item of a block: one byte of eight neighbouring elements, from eight rows of n / 8 bytes; n / 8 * elem of them. The
+ * block has less than 4 GiB, since dividing 64 bits takes a GPU four times as long. */
+#define H5Z_GPU_ITEM(n, elem, item)                                                                            \
+  const uint32_t elem_ = (uint32_t)(elem), at_ = (uint32_t)(item) / elem_, byte_ = (uint32_t)(item) % elem_;   \
+  const uint32_t row_ = (uint32_t)(n) / 8, first_ = byte_ * 8 * row_ + at_, element_ = at_ * 8 * elem_ + byte_; \
+  uint64_t bits_ = 0
+
+#define H5Z_GPU_ROWS_TO_BITS(in, out, n, elem, item)                                                             \
+  do {                                                                                                           \
+    H5Z_GPU_ITEM(n, elem, item);                                                                                 \
+    H5Z_UNROLL for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[first_ + i_ * row_] << 8 * i_;        \
+    bits_ = h5z_gpu_transposed(bits_);                                                                           \
+    H5Z_UNROLL for (uint32_t i_ = 0; i_ < 8; i_++) (out)[element_ + i_ * elem_] = (uint8_t)(bits_ >> 8 * i_);    \
   } while (0)
 
-#define H5Z_GPU_BITS_TO_ROWS(in, out, n, elem, item)                                                     \
-  do {                                                                                                   \
-    const uint64_t at_ = (item) / (elem), byte_ = (item) % (elem), row_ = (n) / 8;                       \
-    uint64_t bits_ = 0;                                                                                  \
-    for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[(at_ * 8 + i_) * (elem) + byte_] << 8 * i_; \
-    bits_ = h5z_gpu_transposed(bits_);                                                                   \
-    for (uint32_t i_ = 0; i_ < 8; i_++) (out)[(byte_ * 8 + i_) * row_ + at_] = (uint8_t)(bits_ >> 8 * i_); \
+#define H5Z_GPU_BITS_TO_ROWS(in, out, n, elem, item)                                                             \
+  do {                                                                                                           \
+    H5Z_GPU_ITEM(n, elem, item);                                                                                 \
+    H5Z_UNROLL for (uint32_t i_ = 0; i_ < 8; i_++) bits_ |= (uint64_t)(in)[element_ + i_ * elem_] << 8 * i_;     \
+    bits_ = h5z_gpu_transposed(bits_);                                                                           \
+    H5Z_UNROLL for (uint32_t i_ = 0; i_ < 8; i_++) (out)[first_ + i_ * row_] = (uint8_t)(bits_ >> 8 * i_);       \
   } while (0)
 
 #endif
