@@ -29,24 +29,31 @@ H5Z_DEVICE uint64_t automatic_block(uint64_t elem) {
   return block < 128 ? 128 : block;
 }
 
-typedef struct settings {
-  uint64_t elem, block; /* bytes; elements */
+/* How a chunk is cut; by value, so that it is never in memory. */
+typedef struct shape {
+  uint64_t elem, block; /* bytes; elements                                         */
+  h5z_gpu_blocks blocks; /* with LZ4                                               */
+  uint64_t each;        /* encoding: the worst case of all blocks but the last one */
   uint32_t codec;
-} settings;
+  int32_t status; /* 0 or an error                                                 */
+} shape;
 
-H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
-  if (b->ncd < 3 || b->cd[2] == 0) return H5Z_E_PARAM;
-  s->elem = b->cd[2];
-  s->block = b->ncd > 3 && b->cd[3] > 0 ? b->cd[3] : automatic_block(s->elem);
-  s->codec = b->ncd > 4 ? b->cd[4] : CODEC_NONE;
-  if (s->block % 8 != 0) return H5Z_E_PARAM;
-  if (s->codec == CODEC_ZSTD) return H5Z_E_UNSUPPORTED;
-  return s->codec == CODEC_NONE || s->codec == CODEC_LZ4 ? 0 : H5Z_E_PARAM;
+/* What the cd_values say. */
+H5Z_DEVICE shape settings(H5Z_GLOBAL const uint32_t *cd, uint32_t ncd) {
+  shape s = {.status = H5Z_E_PARAM};
+  if (ncd < 3 || cd[2] == 0) return s;
+  s.elem = cd[2];
+  s.block = ncd > 3 && cd[3] > 0 ? cd[3] : automatic_block(s.elem);
+  s.codec = ncd > 4 ? cd[4] : CODEC_NONE;
+  if (s.block % 8 != 0) return s;
+  if (s.codec == CODEC_ZSTD) s.status = H5Z_E_UNSUPPORTED;
+  if (s.codec == CODEC_NONE || s.codec == CODEC_LZ4) s.status = 0;
+  return s;
 }
 
 /* Chunks without compression, of less than 4 GiB, both directions. An item is a byte of eight neighbouring elements, across all blocks. */
-H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows) {
-  const uint32_t elem = (uint32_t)s->elem, n = (uint32_t)(p->size / s->elem), items = n / 8 * elem;
+H5Z_DEVICE void transpose(const h5z_gpu_part *p, const shape *s, int to_rows) {
+  const uint32_t elem = (uint32_t)s->elem, n = (uint32_t)p->size / elem, items = n / 8 * elem;
   const uint32_t block = s->block < n ? (uint32_t)s->block : n / 8 * 8, block_items = block / 8 * elem;
   const uint32_t whole = block > 0 ? n / block * block : 0, last = (n - whole) / 8 * 8;
   for (uint64_t i = p->lane; i < items; i += p->lanes) {
@@ -58,61 +65,62 @@ H5Z_DEVICE void transpose(const h5z_gpu_part *p, const settings *s, int to_rows)
   for (uint64_t i = (uint64_t)items * 8 + p->lane; i < p->size; i += p->lanes) p->out[i] = p->in[i];
 }
 
-/* Cuts `size` bytes into blocks. Bytes of the largest one. */
-H5Z_DEVICE uint64_t cut(const h5z_gpu_batch *b, const settings *s, uint64_t size, h5z_gpu_blocks *blocks) {
+/* Cuts `size` bytes into blocks for `groups` parts. Bytes of the largest one. */
+H5Z_DEVICE uint64_t cut(shape *s, uint64_t size, uint32_t groups) {
+  h5z_gpu_blocks *const blocks = &s->blocks;
   const uint64_t n = size / s->elem, last = n % s->block / 8 * 8;
   blocks->size = size;
   blocks->block = s->block * s->elem;
   blocks->count = n / s->block + (last > 0);
   blocks->last = last > 0 ? last * s->elem : blocks->block;
   blocks->tail = n % 8 * s->elem;
-  blocks->run = blocks->count > 0 ? (blocks->count - 1) / b->groups + 1 : 1;
+  blocks->run = blocks->count > 0 ? (blocks->count - 1) / groups + 1 : 1;
   return blocks->count == 1 ? blocks->last : blocks->count > 0 ? blocks->block : 0;
 }
 
-/* What a chunk with LZ4 says of itself; `s->block` becomes the header's. */
-H5Z_DEVICE int32_t blocks_of(const h5z_gpu_batch *b, const h5z_gpu_part *p, settings *s, h5z_gpu_blocks *blocks) {
-  if (p->size < H5Z_GPU_HEADER) return H5Z_E_CORRUPT;
-  const uint64_t size = h5z_gpu_u64be(p->in);
-  if (size / 255 > p->size || size % s->elem != 0) return H5Z_E_CORRUPT;
-  if (size > p->room) return H5Z_E_OUTPUT;
-  s->block = h5z_gpu_u32be(p->in + 8) / s->elem;
-  if (s->block == 0) s->block = automatic_block(s->elem);
-  if (s->block % 8 != 0) return H5Z_E_CORRUPT;
-  const uint64_t largest = cut(b, s, size, blocks);
-  if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_CORRUPT;
-  const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
-  return largest > SHARED_BLOCK && b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
+/* What the cd_values say, and the chunk of itself where it has LZ4: its blocks are the header's. `space`: h5z_gpu_space. */
+H5Z_OUTLINE shape stored(H5Z_GLOBAL const uint32_t *cd, uint32_t ncd, H5Z_GLOBAL const uint8_t *in, uint64_t bytes,
+                         uint64_t room, uint32_t groups, int space) {
+  shape s = settings(cd, ncd);
+  if (s.status != 0) return s;
+  if (s.codec == CODEC_NONE) {
+    s.status = bytes % s.elem != 0 ? H5Z_E_CORRUPT : bytes > room ? H5Z_E_OUTPUT : bytes > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
+    return s;
+  }
+  const uint64_t size = bytes < H5Z_GPU_HEADER ? 0 : h5z_gpu_u64be(in);
+  s.status = bytes < H5Z_GPU_HEADER || size / 255 > bytes || size % s.elem != 0 ? H5Z_E_CORRUPT : size > room ? H5Z_E_OUTPUT : 0;
+  if (s.status != 0) return s;
+  s.block = h5z_gpu_u32be(in + 8) / s.elem;
+  if (s.block == 0) s.block = automatic_block(s.elem);
+  const uint64_t largest = s.block % 8 != 0 ? UINT64_MAX : cut(&s, size, groups);
+  s.status = largest > H5Z_GPU_LZ4_MOST ? H5Z_E_CORRUPT : largest > SHARED_BLOCK && !space ? H5Z_E_MEMORY : 0;
+  return s;
+}
+
+H5Z_DEVICE shape stored_of(const h5z_gpu_batch *b, const h5z_gpu_part *p) {
+  return stored(b->cd, b->ncd, p->in, p->size, p->room, b->groups, h5z_gpu_space(b));
 }
 
 H5Z_KERNEL void h5z_bitshuffle_decode_0(h5z_gpu_batch b) {
   h5z_gpu_part p;
-  settings s;
-  h5z_gpu_blocks blocks;
   if (!h5z_gpu_begin(&b, &p)) return;
-  int32_t status = parse(&b, &s);
-  if (status == 0 && s.codec == CODEC_NONE) {
-    status = p.size % s.elem != 0 ? H5Z_E_CORRUPT : p.size > p.room ? H5Z_E_OUTPUT : p.size > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
-    h5z_gpu_answer(&b, &p, p.size, status);
-    if (status == 0) transpose(&p, &s, 0);
+  const shape s = stored_of(&b, &p);
+  if (s.status == 0 && s.codec == CODEC_LZ4) {
+    h5z_gpu_index(&b, &p, &s.blocks);
     return;
   }
-  if (status == 0) status = blocks_of(&b, &p, &s, &blocks);
-  if (status == 0) {
-    h5z_gpu_index(&b, &p, &blocks);
-  } else {
-    h5z_gpu_no_blocks(&b, &p);
-    h5z_gpu_answer(&b, &p, 0, status);
-  }
+  h5z_gpu_no_blocks(&b, &p);
+  h5z_gpu_answer(&b, &p, p.size, s.status);
+  if (s.status == 0) transpose(&p, &s, 0);
 }
 
 H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, rows, SHARED_BLOCK);
   h5z_gpu_part p;
-  settings s;
-  h5z_gpu_blocks blocks;
-  if (!h5z_gpu_next(&b, &p) || parse(&b, &s) != 0 || s.codec == CODEC_NONE) return;
-  if (blocks_of(&b, &p, &s, &blocks) != 0) return;
+  if (!h5z_gpu_next(&b, &p)) return;
+  const shape s = stored_of(&b, &p);
+  if (s.status != 0 || s.codec == CODEC_NONE) return;
+  const h5z_gpu_blocks blocks = s.blocks;
   H5Z_GLOBAL const uint64_t *index = h5z_gpu_scratch(&b, &p);
   const uint64_t end = index[b.groups];
   if (end == H5Z_GPU_NO_BLOCKS) return;
@@ -120,8 +128,7 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
   uint64_t offset = index[p.part];
   if (offset == H5Z_GPU_NO_BLOCKS) return;
 
-  H5Z_GLOBAL uint8_t *large =
-      b.scratch + ((uint64_t)b.groups + 1) * b.nchunks * H5Z_GPU_SCRATCH + b.chunks[p.which].dst;
+  H5Z_GLOBAL uint8_t *large = h5z_gpu_aside(&b, &p);
   const uint64_t first = p.part * blocks.run;
   for (uint64_t i = first; i < first + blocks.run && i < blocks.count; i++) {
     const uint32_t want = (uint32_t)(i + 1 == blocks.count ? blocks.last : blocks.block);
@@ -143,37 +150,39 @@ H5Z_KERNEL void h5z_bitshuffle_decode_1(h5z_gpu_batch b) {
   }
 }
 
-/* The blocks that a chunk of elements will have with LZ4; *each is the worst case of all but the last one. */
-H5Z_DEVICE int32_t blocks_for(const h5z_gpu_batch *b, const h5z_gpu_part *p, const settings *s, h5z_gpu_blocks *blocks,
-                              uint64_t *each) {
-  if (p->size % s->elem != 0 || p->size > INT32_MAX || s->block * s->elem > UINT32_MAX) return H5Z_E_NOT_APPLICABLE;
-  const uint64_t largest = cut(b, s, p->size, blocks);
-  *each = h5z_lz4_bound(blocks->block);
-  if (largest > H5Z_GPU_LZ4_MOST) return H5Z_E_NOT_APPLICABLE;
-  return h5z_gpu_encodes(b, p, blocks, *each, h5z_lz4_bound(blocks->last));
+/* What the cd_values say, and the blocks that a chunk of `bytes` will have with LZ4. */
+H5Z_OUTLINE shape wanted(H5Z_GLOBAL const uint32_t *cd, uint32_t ncd, uint64_t bytes, uint64_t room, uint32_t groups, int space) {
+  shape s = settings(cd, ncd);
+  if (s.status != 0) return s;
+  if (s.codec == CODEC_NONE) {
+    s.status = bytes % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : bytes > room ? H5Z_E_OUTPUT : bytes > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
+    return s;
+  }
+  s.status = H5Z_E_NOT_APPLICABLE;
+  if (bytes % s.elem != 0 || bytes > INT32_MAX || s.block * s.elem > UINT32_MAX) return s;
+  const uint64_t largest = cut(&s, bytes, groups);
+  s.each = h5z_lz4_bound(s.blocks.block);
+  if (largest <= H5Z_GPU_LZ4_MOST) s.status = h5z_gpu_encodes(&s.blocks, s.each, h5z_lz4_bound(s.blocks.last), room, space);
+  return s;
+}
+
+H5Z_DEVICE shape wanted_of(const h5z_gpu_batch *b, const h5z_gpu_part *p) {
+  return wanted(b->cd, b->ncd, p->size, p->room, b->groups, h5z_gpu_space(b));
 }
 
 H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, rows, SHARED_BLOCK);
   H5Z_SHARED(h5z_lz4_search, search, 1);
   h5z_gpu_part p;
-  settings s;
-  h5z_gpu_blocks blocks;
-  uint64_t each = 0;
   if (!h5z_gpu_begin(&b, &p)) return;
-  int32_t status = parse(&b, &s);
-  if (status == 0 && s.codec == CODEC_NONE) {
-    status = p.size % s.elem != 0 ? H5Z_E_NOT_APPLICABLE : p.size > p.room ? H5Z_E_OUTPUT : p.size > UINT32_MAX ? H5Z_E_UNSUPPORTED : 0;
-    h5z_gpu_answer(&b, &p, p.size, status);
-    if (status == 0) transpose(&p, &s, 1);
+  const shape s = wanted_of(&b, &p);
+  const h5z_gpu_blocks blocks = s.blocks;
+  if (s.status != 0 || s.codec == CODEC_NONE) {
+    h5z_gpu_answer(&b, &p, p.size, s.status);
+    if (s.status == 0) transpose(&p, &s, 1);
     return;
   }
-  if (status == 0) status = blocks_for(&b, &p, &s, &blocks, &each);
-  if (status != 0) {
-    h5z_gpu_answer(&b, &p, 0, status);
-    return;
-  }
-  H5Z_GLOBAL uint8_t *const run = h5z_gpu_run(&b, &p, &blocks, each);
+  H5Z_GLOBAL uint8_t *const run = h5z_gpu_run(&b, &p, &blocks, s.each);
   uint64_t bytes = 0;
   const uint64_t first = p.part * blocks.run;
   for (uint64_t i = first; i < first + blocks.run && i < blocks.count; i++) {
@@ -198,23 +207,16 @@ H5Z_KERNEL void h5z_bitshuffle_encode_0(h5z_gpu_batch b) {
   if (h5z_lane() == 0) h5z_gpu_scratch(&b, &p)[p.part] = bytes;
 }
 
-/* What the second and the third kernel have to do with: 1 = chunks with LZ4 that the first one encoded. */
-H5Z_DEVICE int encoded(const h5z_gpu_batch *b, h5z_gpu_part *p, h5z_gpu_blocks *blocks, uint64_t *each) {
-  settings s;
-  if (!h5z_gpu_next(b, p) || parse(b, &s) != 0 || s.codec == CODEC_NONE) return 0;
-  return blocks_for(b, p, &s, blocks, each) == 0;
-}
-
 H5Z_KERNEL void h5z_bitshuffle_encode_1(h5z_gpu_batch b) {
   h5z_gpu_part p;
-  h5z_gpu_blocks blocks;
-  uint64_t each;
-  if (encoded(&b, &p, &blocks, &each)) h5z_gpu_place(&b, &p, &blocks);
+  if (!h5z_gpu_next(&b, &p)) return;
+  const shape s = wanted_of(&b, &p);
+  if (s.status == 0 && s.codec == CODEC_LZ4) h5z_gpu_place(&b, &p, &s.blocks);
 }
 
 H5Z_KERNEL void h5z_bitshuffle_encode_2(h5z_gpu_batch b) {
   h5z_gpu_part p;
-  h5z_gpu_blocks blocks;
-  uint64_t each;
-  if (encoded(&b, &p, &blocks, &each)) h5z_gpu_gather(&b, &p, &blocks, each);
+  if (!h5z_gpu_next(&b, &p)) return;
+  const shape s = wanted_of(&b, &p);
+  if (s.status == 0 && s.codec == CODEC_LZ4) h5z_gpu_gather(&b, &p, &s.blocks, s.each);
 }

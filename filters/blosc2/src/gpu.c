@@ -15,6 +15,13 @@ typedef struct frame {
   uint32_t shape[MOST_DIMENSIONS], chunk[MOST_DIMENSIONS], block[MOST_DIMENSIONS];
 } frame;
 
+/* A number of `bytes` bytes, the highest first. A function, since headers are full of them and read once. */
+H5Z_OUTLINE uint64_t big_endian(uint32_t bytes, H5Z_GLOBAL const uint8_t *p) {
+  uint64_t n = 0;
+  for (uint32_t i = 0; i < bytes; i++) n = n << 8 | p[i];
+  return n;
+}
+
 /* `n` sizes at *at, each behind a byte that says how wide it is. */
 H5Z_OUTLINE int dimensions(H5Z_GLOBAL const uint8_t *p, uint64_t *at, uint64_t end, uint32_t n, int wide, uint32_t *dims) {
   if (*at >= end || p[*at] != 0x90 + n) return 0;
@@ -22,7 +29,7 @@ H5Z_OUTLINE int dimensions(H5Z_GLOBAL const uint8_t *p, uint64_t *at, uint64_t e
   for (uint32_t i = 0; i < n; i++) {
     const uint64_t bytes = wide ? 9 : 5;
     if (end - *at < bytes || p[*at] != (wide ? 0xd3 : 0xd2)) return 0;
-    const uint64_t size = wide ? h5z_gpu_u64be(p + *at + 1) : h5z_gpu_u32be(p + *at + 1);
+    const uint64_t size = big_endian(wide ? 8 : 4, p + *at + 1);
     if (size == 0 || size > INT32_MAX) return 0;
     dims[i] = (uint32_t)size;
     *at += bytes;
@@ -41,13 +48,13 @@ H5Z_DEVICE int32_t metalayers(H5Z_GLOBAL const uint8_t *in, frame *f) {
     const uint32_t name = in[at] & 0x1f;
     at++;
     if (f->header - at < name + 5 || in[at + name] != 0xd2) return H5Z_E_CORRUPT;
-    const uint64_t content = h5z_gpu_u32be(in + at + name + 1);
-    const int is_b2nd = name == 4 && h5z_gpu_u32be(in + at) == 0x62326e64;
-    const int is_caterva = name == 7 && h5z_gpu_u32be(in + at) == 0x63617465 && h5z_gpu_u32be(in + at + 3) == 0x65727661;
+    const uint64_t content = big_endian(4, in + at + name + 1);
+    const int is_b2nd = name == 4 && big_endian(4, in + at) == 0x62326e64;
+    const int is_caterva = name == 7 && big_endian(4, in + at) == 0x63617465 && big_endian(4, in + at + 3) == 0x65727661;
     at += name + 5;
     if ((!is_b2nd && !is_caterva) || f->rank > 0) continue;
     if (content > f->header || f->header - content < 5 || in[content] != 0xc6) return H5Z_E_CORRUPT;
-    const uint64_t length = h5z_gpu_u32be(in + content + 1), begin = content + 5;
+    const uint64_t length = big_endian(4, in + content + 1), begin = content + 5;
     if (length > f->header - begin || length < 3) return H5Z_E_CORRUPT;
     const uint32_t rank = in[begin + 2];
     if (rank == 0 || rank > MOST_DIMENSIONS) return H5Z_E_CORRUPT;
@@ -93,20 +100,20 @@ H5Z_DEVICE int32_t check_array(frame *f) {
 
 H5Z_DEVICE int32_t open_frame(H5Z_GLOBAL const uint8_t *p, uint64_t nin, frame *f) {
   if (nin < HEADER_LEAST) return H5Z_E_CORRUPT;
-  if ((p[0] & 0xf0) != 0x90 || p[1] != 0xa8 || h5z_gpu_u64be(p + 2) != UINT64_C(0x62326672616d6500) || p[10] != 0xd2 ||
+  if ((p[0] & 0xf0) != 0x90 || p[1] != 0xa8 || big_endian(8, p + 2) != UINT64_C(0x62326672616d6500) || p[10] != 0xd2 ||
       p[15] != 0xcf || p[24] != 0xa4)
     return H5Z_E_CORRUPT;
   const uint32_t format = p[25] & 15, offsets = p[25] >> 4 & 3;
   if (format == 0 || format > FRAME_FORMATS) return H5Z_E_VERSION;
   if (offsets != 1 || p[25] & 0xc0 || p[26] != 0) return H5Z_E_UNSUPPORTED;
-  const uint64_t size = h5z_gpu_u64be(p + 30);
-  f->header = h5z_gpu_u32be(p + 11), f->length = h5z_gpu_u64be(p + 16), f->chunks_bytes = h5z_gpu_u64be(p + 39);
-  f->chunk_bytes = h5z_gpu_u32be(p + 58), f->size = size;
+  const uint64_t size = big_endian(8, p + 30);
+  f->header = big_endian(4, p + 11), f->length = big_endian(8, p + 16), f->chunks_bytes = big_endian(8, p + 39);
+  f->chunk_bytes = big_endian(4, p + 58), f->size = size;
   if (f->header < HEADER_LEAST || f->length > nin || f->header > f->length || f->chunks_bytes > f->length - f->header)
     return H5Z_E_CORRUPT;
   if (size > INT32_MAX || f->chunk_bytes > INT32_MAX || (size > 0 && f->chunk_bytes == 0)) return H5Z_E_CORRUPT;
   f->chunks = size > 0 ? size / f->chunk_bytes + (size % f->chunk_bytes != 0) : 0;
-  f->block_bytes = h5z_gpu_u32be(p + 53), f->elem = h5z_gpu_u32be(p + 48), f->rank = 0;
+  f->block_bytes = big_endian(4, p + 53), f->elem = big_endian(4, p + 48), f->rank = 0;
   if (f->elem == 0 || f->elem > INT32_MAX) return H5Z_E_CORRUPT;
   const int32_t status = metalayers(p, f);
   return status != 0 || f->rank == 0 ? status : check_array(f);
@@ -180,7 +187,7 @@ H5Z_OUTLINE int32_t plan(const h5z_gpu_batch *b, const h5z_gpu_part *p, frame *f
   if (f->rank == 0 || is_contiguous(f)) return h5z_gpu_blosc_room(b, p, c);
   /* Cut otherwise than the array says, or a block larger than all that is wanted of it. */
   if (c->block != f->block_bytes || c->block > p->room) return H5Z_E_UNSUPPORTED;
-  return h5z_gpu_blosc_scratch(b) ? 0 : H5Z_E_MEMORY;
+  return h5z_gpu_space(b) ? 0 : H5Z_E_MEMORY;
 }
 
 H5Z_KERNEL void h5z_blosc2_decode_0(h5z_gpu_batch b) {
@@ -236,7 +243,7 @@ H5Z_KERNEL void h5z_blosc2_decode_1(h5z_gpu_batch b) {
   }
   /* As many parts take blocks as have room for one in the chunk's scratch. */
   const uint64_t rooms = p.room / c.block, parts = rooms < b.groups ? rooms : b.groups;
-  H5Z_GLOBAL uint8_t *aside = h5z_gpu_blosc_aside(&b, &p) + (uint64_t)p.part * c.block;
+  H5Z_GLOBAL uint8_t *aside = h5z_gpu_aside(&b, &p) + (uint64_t)p.part * c.block;
   const int plain = c.special || c.flags & H5Z_BLOSC_F_MEMCPY;
   for (uint64_t i = p.part; p.part < parts && i < c.blocks; i += parts) {
     if (!is_needed(&f, (uint32_t)i)) continue;

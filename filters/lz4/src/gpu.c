@@ -74,7 +74,7 @@ H5Z_DEVICE int32_t blocks_for(const h5z_gpu_batch *b, const h5z_gpu_part *p, h5z
   s->count = s->size > 0 ? (s->size - 1) / s->block + 1 : 0;
   s->last = s->count > 0 ? s->size - (s->count - 1) * s->block : 0;
   s->run = s->count > 0 ? (s->count - 1) / b->groups + 1 : 1;
-  return h5z_gpu_encodes(b, p, s, s->block, s->last);
+  return h5z_gpu_encodes(s, s->block, s->last, p->room, h5z_gpu_space(b));
 }
 
 H5Z_KERNEL void h5z_lz4_encode_0(h5z_gpu_batch b) {

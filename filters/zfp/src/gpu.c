@@ -15,6 +15,7 @@ typedef struct settings {
   uint32_t type, rank, elem;
   uint32_t min_bits, max_bits, max_prec;
   int32_t min_exp;
+  int32_t status;   /* 0 or an error, and then nothing else */
   int swapped;      /* written on a machine of the other byte order */
   uint64_t dims[4]; /* fastest first; 1 beyond the rank */
   uint64_t blocks, size;
@@ -24,49 +25,55 @@ H5Z_DEVICE uint32_t swap_32(uint32_t v) { return v >> 24 | (v >> 8 & 0xff00) | (
 H5Z_DEVICE uint64_t swap_64(uint64_t v) { return (uint64_t)swap_32((uint32_t)v) << 32 | swap_32((uint32_t)(v >> 32)); }
 
 /* Word i of the header, in this machine's order; what is not stored is 0. */
-H5Z_DEVICE uint32_t header_word(const h5z_gpu_batch *b, const settings *s, uint32_t i) {
-  const uint32_t word = i + 1 < b->ncd ? b->cd[i + 1] : 0;
+H5Z_DEVICE uint32_t header_word(H5Z_GLOBAL const uint32_t *cd, uint32_t ncd, const settings *s, uint32_t i) {
+  const uint32_t word = i + 1 < ncd ? cd[i + 1] : 0;
   return s->swapped ? swap_32(word) : word;
 }
 
-H5Z_DEVICE int32_t parse(const h5z_gpu_batch *b, settings *s) {
+/* What the cd_values say; by value, so that it is never in memory. */
+H5Z_OUTLINE settings parse(H5Z_GLOBAL const uint32_t *cd, uint32_t ncd) {
+  settings s = {.status = H5Z_E_PARAM, .dims = {1, 1, 1, 1}};
   const uint32_t magic = 0x0070667au;
-  if (b->ncd < 4) return H5Z_E_PARAM;
-  s->swapped = (b->cd[1] & 0xffffff) != magic;
-  const uint32_t first = header_word(b, s, 0);
-  if ((first & 0xffffff) != magic) return H5Z_E_PARAM;
-  const uint32_t filter = b->cd[0] & 0xfff, library = b->cd[0] >> 16;
-  const uint32_t claimed = filter >= 0x110 ? b->cd[0] >> 12 & 0xf : library >= 0x100 ? CODEC : library < 0x50 ? 4 : library >> 4 & 0xf;
-  if (first >> 24 != CODEC || claimed > CODEC) return H5Z_E_VERSION;
+  if (ncd < 4) return s;
+  s.swapped = (cd[1] & 0xffffff) != magic;
+  const uint32_t first = header_word(cd, ncd, &s, 0);
+  if ((first & 0xffffff) != magic) return s;
+  const uint32_t filter = cd[0] & 0xfff, library = cd[0] >> 16;
+  const uint32_t claimed = filter >= 0x110 ? cd[0] >> 12 & 0xf : library >= 0x100 ? CODEC : library < 0x50 ? 4 : library >> 4 & 0xf;
+  if (first >> 24 != CODEC || claimed > CODEC) {
+    s.status = H5Z_E_VERSION;
+    return s;
+  }
 
-  uint64_t meta = header_word(b, s, 1) | (uint64_t)(header_word(b, s, 2) & 0xfffff) << 32;
-  s->type = meta & 3, s->rank = (uint32_t)(meta >> 2 & 3) + 1, meta >>= 4;
-  s->elem = s->type == INT32 || s->type == FLOAT ? 4 : 8;
-  s->blocks = 1, s->size = s->elem;
-  const uint32_t width = 48 / s->rank;
-  for (uint32_t i = 0; i < 4; i++) {
-    s->dims[i] = i < s->rank ? (meta & ((UINT64_C(1) << width) - 1)) + 1 : 1;
+  uint64_t meta = header_word(cd, ncd, &s, 1) | (uint64_t)(header_word(cd, ncd, &s, 2) & 0xfffff) << 32;
+  s.type = meta & 3, s.rank = (uint32_t)(meta >> 2 & 3) + 1, meta >>= 4;
+  s.elem = s.type == INT32 || s.type == FLOAT ? 4 : 8;
+  s.blocks = 1, s.size = s.elem;
+  const uint32_t width = 48 / s.rank;
+  H5Z_UNROLL for (uint32_t i = 0; i < 4; i++) {
+    s.dims[i] = i < s.rank ? (meta & ((UINT64_C(1) << width) - 1)) + 1 : 1;
     meta >>= width;
-    s->blocks *= (s->dims[i] + 3) / 4, s->size *= s->dims[i];
+    s.blocks *= (s.dims[i] + 3) / 4, s.size *= s.dims[i];
   }
 
-  const uint32_t mode = header_word(b, s, 2) >> 20;
-  s->min_bits = 1, s->max_bits = MOST_BITS, s->max_prec = MOST_PREC, s->min_exp = LOWEST_EXP;
+  const uint32_t mode = header_word(cd, ncd, &s, 2) >> 20;
+  s.min_bits = 1, s.max_bits = MOST_BITS, s.max_prec = MOST_PREC, s.min_exp = LOWEST_EXP;
   if (mode < SHORT_PRECISION) {
-    s->min_bits = s->max_bits = mode + 1;
+    s.min_bits = s.max_bits = mode + 1;
   } else if (mode < SHORT_REVERSIBLE) {
-    s->max_prec = mode - SHORT_PRECISION + 1;
+    s.max_prec = mode - SHORT_PRECISION + 1;
   } else if (mode == SHORT_REVERSIBLE) {
-    s->min_exp = LOWEST_EXP - 1;
+    s.min_exp = LOWEST_EXP - 1;
   } else if (mode < LONG) {
-    s->min_exp = (int32_t)(mode - SHORT_ACCURACY) + LOWEST_EXP;
+    s.min_exp = (int32_t)(mode - SHORT_ACCURACY) + LOWEST_EXP;
   } else {
-    if (b->ncd < 6) return H5Z_E_PARAM;
-    const uint64_t rest = header_word(b, s, 3) | (uint64_t)header_word(b, s, 4) << 32;
-    s->min_bits = (uint32_t)(rest & 0x7fff) + 1, s->max_bits = (uint32_t)(rest >> 15 & 0x7fff) + 1;
-    s->max_prec = (uint32_t)(rest >> 30 & 0x7f) + 1, s->min_exp = (int32_t)(rest >> 37 & 0x7fff) - EXP_BIAS;
+    if (ncd < 6) return s;
+    const uint64_t rest = header_word(cd, ncd, &s, 3) | (uint64_t)header_word(cd, ncd, &s, 4) << 32;
+    s.min_bits = (uint32_t)(rest & 0x7fff) + 1, s.max_bits = (uint32_t)(rest >> 15 & 0x7fff) + 1;
+    s.max_prec = (uint32_t)(rest >> 30 & 0x7f) + 1, s.min_exp = (int32_t)(rest >> 37 & 0x7fff) - EXP_BIAS;
   }
-  return s->min_bits > s->max_bits || s->max_prec > MOST_PREC ? H5Z_E_PARAM : 0;
+  if (s.min_bits <= s.max_bits && s.max_prec <= MOST_PREC) s.status = 0;
+  return s;
 }
 
 /* Bits that every block starts with: flags, exponent, precision. */
@@ -99,28 +106,18 @@ H5Z_DEVICE void bits_fill(bits *r) {
   }
 }
 
-/* Up to 32 bits. */
-H5Z_DEVICE uint32_t bits_take(bits *r, uint32_t n) {
-  if (r->count < n) bits_fill(r);
+/* `n` of the bits that bits_fill made sure of. */
+H5Z_DEVICE uint32_t bits_next(bits *r, uint32_t n) {
   const uint32_t value = (uint32_t)(r->buffer & ((UINT64_C(1) << n) - 1));
   r->buffer >>= n, r->count -= n;
   return value;
 }
 
-/* Zeros before the next one, at most `most`, which is at most 32. */
-H5Z_DEVICE uint32_t bits_zeros(bits *r, uint32_t most) {
-  if (r->count < 32) bits_fill(r);
-  return (uint32_t)__builtin_ctzll(r->buffer | UINT64_C(1) << most);
-}
-
+/* On to a bit of the chunk, or to one behind it. */
 H5Z_DEVICE void bits_seek(bits *r, uint64_t bit) {
   r->next = bit / 8, r->buffer = 0, r->count = 0;
-  bits_take(r, (uint32_t)(bit % 8));
-}
-
-H5Z_DEVICE void bits_skip(bits *r, uint32_t n) {
-  if (n <= r->count && n < 64) r->buffer >>= n, r->count -= n;
-  else bits_seek(r, bits_tell(r) + n);
+  bits_fill(r);
+  bits_next(r, (uint32_t)(bit % 8));
 }
 
 /* i * 2^e, as bits. 2^e is 0 below the smallest subnormal number; e is at most 127 - 30 and 1023 - 62. */
@@ -225,9 +222,9 @@ H5Z_DEVICE uint8_t order_of(uint32_t rank, uint32_t i) {
 H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, order, 256);
   h5z_gpu_part p;
-  settings s;
   if (!h5z_gpu_begin(&b, &p)) return;
-  int32_t status = parse(&b, &s);
+  const settings s = parse(b.cd, b.ncd);
+  int32_t status = s.status;
   if (status == 0) status = s.blocks / 8 > p.size ? H5Z_E_CORRUPT : s.size > p.room ? H5Z_E_OUTPUT : 0;
   const int fixed = status == 0 && s.min_bits == s.max_bits && s.max_bits >= head_of(&s);
   if (fixed && s.blocks > p.size * 8 / s.max_bits) status = H5Z_E_CORRUPT;
@@ -238,18 +235,20 @@ H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
   h5z_sync();
   if (!fixed && p.lane != 0) return;
   bits r = {.in = p.in, .size = p.size};
+  uint64_t at = 0; /* the bit that a block begins with */
   for (uint64_t block = fixed ? p.lane : 0; block < s.blocks; block += fixed ? p.lanes : 1) {
-    if (fixed) bits_seek(&r, block * s.max_bits);
+    if (fixed) at = block * s.max_bits;
+    if (at != bits_tell(&r)) bits_seek(&r, at);
     if (s.elem == 4) {
       uint32_t values[256];
-      decode_32(&r, &s, order, values);
-      if (bits_tell(&r) <= p.size * 8) scatter_32(values, &s, block, p.out);
+      at += decode_32(&r, &s, order, values);
+      if (at <= p.size * 8) scatter_32(values, &s, block, p.out);
     } else {
       uint64_t values[256];
-      decode_64(&r, &s, order, values);
-      if (bits_tell(&r) <= p.size * 8) scatter_64(values, &s, block, p.out);
+      at += decode_64(&r, &s, order, values);
+      if (at <= p.size * 8) scatter_64(values, &s, block, p.out);
     }
-    if (bits_tell(&r) > p.size * 8) {
+    if (at > p.size * 8) {
       h5z_gpu_answer(&b, &p, 0, H5Z_E_CORRUPT);
       return;
     }
@@ -260,9 +259,9 @@ H5Z_KERNEL void h5z_zfp_decode(h5z_gpu_batch b) {
 H5Z_KERNEL void h5z_zfp_encode(h5z_gpu_batch b) {
   H5Z_SHARED(uint8_t, order, 256);
   h5z_gpu_part p;
-  settings s;
   if (!h5z_gpu_begin(&b, &p)) return;
-  int32_t status = parse(&b, &s);
+  const settings s = parse(b.cd, b.ncd);
+  int32_t status = s.status;
   if (status == 0 && (s.size != p.size || s.max_bits < head_of(&s))) status = H5Z_E_PARAM;
   if (status == 0 && (s.min_bits != s.max_bits || s.min_exp < LOWEST_EXP)) status = H5Z_E_UNSUPPORTED;
   const uint64_t bytes = status == 0 ? s.blocks / 8 * s.max_bits + (s.blocks % 8 * s.max_bits + 7) / 8 : 0;

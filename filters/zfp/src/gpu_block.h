@@ -16,21 +16,24 @@ H5Z_DEVICE uint32_t NAME(planes)(bits *r, uint32_t most, uint32_t precision, uin
     const uint32_t known = n < left ? n : left;
     left -= known;
     for (uint32_t at = 0; at < known; at += 32) {
-      uint32_t word = bits_take(r, known - at < 32 ? known - at : 32);
+      bits_fill(r);
+      uint32_t word = bits_next(r, known - at < 32 ? known - at : 32);
       for (; word != 0; word &= word - 1) p[order[at + (uint32_t)__builtin_ctz(word)]] |= one;
     }
     while (n < values && left > 0) {
+      bits_fill(r);
       left--;
-      if (!bits_take(r, 1)) break;
-      /* Zeros up to the next one, which nobody writes down where it can only be the last value. */
+      if (!bits_next(r, 1)) break;
+      /* Zeros up to the next one, which nobody writes down where it can only be the last value; 31 bits are there. */
       uint32_t limit = values - 1 - n < left ? values - 1 - n : left;
       while (limit > 0) {
-        const uint32_t some = limit < 32 ? limit : 32;
-        const uint32_t zeros = bits_zeros(r, some);
+        const uint32_t some = limit < 31 ? limit : 31;
+        const uint32_t zeros = (uint32_t)__builtin_ctzll(r->buffer | UINT64_C(1) << some);
         const uint32_t used = zeros + (zeros < some);
-        bits_take(r, used);
+        bits_next(r, used);
         left -= used, limit -= used, n += zeros;
         if (zeros < some) break;
+        bits_fill(r);
       }
       p[order[n++]] |= one;
     }
@@ -57,58 +60,49 @@ H5Z_DEVICE void NAME(lift)(UINT *p, uint32_t s, int reversible) {
 }
 #undef HALF
 
-/* Planes, and what follows from them, up to integers. At least `least` bits are read. */
-H5Z_DEVICE void NAME(ints)(bits *r, uint32_t least, uint32_t most, uint32_t precision, int reversible, uint32_t rank,
-                           H5Z_LOCAL const uint8_t *order, UINT *p) {
-  const uint32_t values = 1u << 2 * rank, used = NAME(planes)(r, most, precision, values, order, p);
-  if (used < least) bits_skip(r, least - used);
-  for (uint32_t i = 0; i < values; i++) p[i] = (p[i] ^ MASK) - MASK;
-  for (uint32_t d = rank; d-- > 0;) {
-    const uint32_t s = 1u << 2 * d;
-    for (uint32_t i = 0; i < values / 4; i++) NAME(lift)(p + (i >> 2 * d << (2 * d + 2)) + (i & (s - 1)), s, reversible);
-  }
-}
-
-/* A block of numbers, as the bits that they are. */
-H5Z_DEVICE void NAME(decode)(bits *r, const settings *s, H5Z_LOCAL const uint8_t *order, UINT *p) {
+/* A block of numbers, as the bits that they are. Returns how many of the chunk's bits are the block's. */
+H5Z_DEVICE uint32_t NAME(decode)(bits *r, const settings *s, H5Z_LOCAL const uint8_t *order, UINT *p) {
   const int floats = s->type >= FLOAT, reversible = s->min_exp < LOWEST_EXP;
   const uint32_t values = 1u << 2 * s->rank;
   uint32_t used = 0, precision = s->max_prec;
-  int exponent = 0, raw = 0;
-  if (floats) {
-    if (!bits_take(r, 1)) {
-      for (uint32_t i = 0; i < values; i++) p[i] = 0;
-      if (s->min_bits > 1) bits_skip(r, s->min_bits - 1);
-      return;
-    }
-    raw = reversible && bits_take(r, 1);
-    used = 1 + (uint32_t)reversible;
-    if (!raw) exponent = (int)bits_take(r, EBITS) - ((1 << (EBITS - 1)) - 1), used += EBITS;
+  int exponent = 0, raw = 0, something = 1;
+  bits_fill(r); /* the whole head */
+  if (floats) something = (int)bits_next(r, 1), used = 1;
+  if (floats && something) {
+    if (reversible) raw = (int)bits_next(r, 1), used++;
+    if (!raw) exponent = (int)bits_next(r, EBITS) - ((1 << (EBITS - 1)) - 1), used += EBITS;
     const int planes = exponent - s->min_exp + 2 * (int)s->rank + 2;
     if (!reversible) precision = planes < 0 ? 0 : (uint32_t)planes < precision ? (uint32_t)planes : precision;
   }
-  if (reversible) precision = bits_take(r, PBITS) + 1;
-  const uint32_t head = used + (reversible ? PBITS : 0);
-  NAME(ints)(r, s->min_bits > head ? s->min_bits - head : 0, s->max_bits - head, precision, reversible, s->rank, order, p);
-  if (!floats) return;
-  if (raw) { /* sign and magnitude from two's complement */
-    for (uint32_t i = 0; i < values; i++) p[i] ^= (UINT)((INT)p[i] >> (WIDTH - 1)) >> 1;
-    return;
+  if (something && reversible) precision = bits_next(r, PBITS) + 1, used += PBITS;
+  used += NAME(planes)(r, something ? s->max_bits - used : 0, precision, values, order, p);
+  if (used < s->min_bits) used = s->min_bits;
+  if (!something) return used;
+
+  for (uint32_t i = 0; i < values; i++) p[i] = (p[i] ^ MASK) - MASK;
+  for (uint32_t d = s->rank; d-- > 0;) {
+    const uint32_t step = 1u << 2 * d;
+    for (uint32_t i = 0; i < values / 4; i++) NAME(lift)(p + (i >> 2 * d << (2 * d + 2)) + (i & (step - 1)), step, reversible);
   }
+  if (!floats) return used;
   const int nothing = reversible && exponent == -((1 << (EBITS - 1)) - 1);
-  for (uint32_t i = 0; i < values; i++) p[i] = nothing ? 0 : NAME(scaled)((INT)p[i], exponent - (WIDTH - 2));
+  for (uint32_t i = 0; i < values; i++) {
+    if (raw) p[i] ^= (UINT)((INT)p[i] >> (WIDTH - 1)) >> 1; /* sign and magnitude from two's complement */
+    else p[i] = nothing ? 0 : NAME(scaled)((INT)p[i], exponent - (WIDTH - 2));
+  }
+  return used;
 }
 
 /* Into the chunk, as much of the block as it has. */
 H5Z_DEVICE void NAME(scatter)(const UINT *p, const settings *s, uint64_t block, H5Z_GLOBAL uint8_t *out) {
   const uint32_t values = 1u << 2 * s->rank;
-  uint64_t from[4], at = 0, stride = 1;
-  uint32_t count[4];
-  for (uint32_t d = 0; d < 4; d++) {
-    const uint64_t n = (s->dims[d] + 3) / 4;
-    from[d] = block % n * 4, block /= n;
-    count[d] = s->dims[d] - from[d] < 4 ? (uint32_t)(s->dims[d] - from[d]) : 4;
-    at += from[d] * stride, stride *= s->dims[d];
+  uint64_t at = 0, stride = 1;
+  uint32_t count[4] = {1, 1, 1, 1};
+  for (uint32_t d = 0; d < s->rank; d++) {
+    const uint64_t n = (s->dims[d] + 3) / 4, from = block % n * 4;
+    block /= n;
+    count[d] = s->dims[d] - from < 4 ? (uint32_t)(s->dims[d] - from) : 4;
+    at += from * stride, stride *= s->dims[d];
   }
   const int aligned = (uint64_t)(uintptr_t)out % sizeof(UINT) == 0;
   for (uint32_t i = 0; i < values; i++) {

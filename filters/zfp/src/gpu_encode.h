@@ -21,7 +21,7 @@ H5Z_DEVICE UINT NAME(value_of)(const settings *s, const uint64_t *from, const ui
 H5Z_OUTLINE void NAME(gather)(UINT *p, const settings *s, uint64_t block, H5Z_GLOBAL const uint8_t *in) {
   uint64_t from[4];
   uint32_t count[4];
-  for (uint32_t d = 0; d < 4; d++) {
+  for (uint32_t d = 0; d < s->rank; d++) {
     const uint64_t n = (s->dims[d] + 3) / 4;
     from[d] = block % n * 4, block /= n;
     count[d] = s->dims[d] - from[d] < 4 ? (uint32_t)(s->dims[d] - from[d]) : 4;

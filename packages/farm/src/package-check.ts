@@ -15,7 +15,7 @@ import { readTarball } from './tarball.ts';
 export const DEFAULT_SIZE_BUDGET = 10_000_000;
 
 /** Bytes that the kernels of a filter may have as one text, PTX or WGSL: a driver reads all of it (docs/decisions/kernel-text.md). */
-export const KERNEL_BUDGET = 104_000;
+export const KERNEL_BUDGET = 92_000;
 
 /** Scripts that npm runs on the machine of whoever installs the package. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'preprepare', 'prepare', 'postprepare'];

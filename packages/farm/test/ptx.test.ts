@@ -1,6 +1,7 @@
 // Kernels as PTX: the text is what the README of toolchains/ptx says, the same wherever it was made, and nothing of the dialect's
 // header goes into any other build. For every filter whose filter.json says that it has kernels.
 
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,9 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const withKernels = (await readFilters()).filter(
   ({ description }) => (description.variants.cuda?.mode ?? 'none') !== 'none',
 );
+
+/** NVIDIA's assembler, which no driver's package has: it comes with the CUDA toolkit, and as nvidia-cuda-nvcc from PyPI. */
+const hasPtxas = spawnSync('ptxas', ['--version']).status === 0;
 
 test('there is a filter to look at', () => expect(withKernels.length).toBeGreaterThan(0));
 
@@ -51,6 +55,15 @@ describe.each(withKernels)('$name', (filter) => {
     const here = join(filter.dir, plan.outputs[0] as string);
     expect(existsSync(here), `${here} is missing: run ./farm build`).toBe(true);
     expect(readFileSync(here, 'utf8')).toBe(text);
+  });
+
+  test('ptxas assembles it', ({ skip }) => {
+    if (!hasPtxas) skip('no ptxas on PATH: it comes with the CUDA toolkit, and as nvidia-cuda-nvcc from PyPI');
+    for (const arch of ['sm_80', 'sm_90']) {
+      const text = join(filter.dir, plan.outputs[0] as string);
+      const { status, stderr } = spawnSync('ptxas', [`-arch=${arch}`, text, '-o', join(scratch, 'cubin')]);
+      expect([status, stderr.toString()], arch).toEqual([0, '']);
+    }
   });
 
   test('gpu.h goes into the kernels and nothing else', () => {

@@ -159,6 +159,17 @@ H5Z_DEVICE H5Z_GLOBAL uint64_t *h5z_gpu_scratch(const h5z_gpu_batch *b, const h5
   return (H5Z_GLOBAL uint64_t *)b->scratch + ((uint64_t)b->groups + 1) * p->which * 2;
 }
 
+/* Scratch beyond that: whether the caller gave as much as dst has, laid out as dst is, and where in it the chunk's room is. */
+H5Z_DEVICE uint64_t h5z_gpu_words(const h5z_gpu_batch *b) {
+  return ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
+}
+
+H5Z_DEVICE int h5z_gpu_space(const h5z_gpu_batch *b) { return b->nscratch - h5z_gpu_words(b) >= b->ndst; }
+
+H5Z_DEVICE H5Z_GLOBAL uint8_t *h5z_gpu_aside(const h5z_gpu_batch *b, const h5z_gpu_part *p) {
+  return b->scratch + h5z_gpu_words(b) + b->chunks[p->which].dst;
+}
+
 H5Z_DEVICE uint32_t h5z_gpu_u32be(H5Z_GLOBAL const uint8_t *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }

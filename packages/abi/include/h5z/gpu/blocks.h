@@ -69,22 +69,18 @@ H5Z_DEVICE H5Z_GLOBAL const uint8_t *h5z_gpu_block(const h5z_gpu_part *p, uint64
   return block;
 }
 
-/* Encoding: bytes of a chunk in scratch, when every block but the last takes `each` at most, the last one `last`. Where its room
- * is less the chunk is H5Z_E_OUTPUT, although it may become shorter; without scratch it is H5Z_E_MEMORY. */
-H5Z_DEVICE int32_t h5z_gpu_encodes(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s, uint64_t each,
-                                   uint64_t last) {
+/* Encoding: whether a chunk fits when every block but the last takes `each` bytes at most, the last one `last`. Where `room` is
+ * less the chunk is H5Z_E_OUTPUT, although it may become shorter; without `space` beyond the scratch of all it is H5Z_E_MEMORY. */
+H5Z_DEVICE int32_t h5z_gpu_encodes(const h5z_gpu_blocks *s, uint64_t each, uint64_t last, uint64_t room, int space) {
   if (h5z_lanes() > H5Z_GPU_LANES) return H5Z_E_PARAM;
   const uint64_t blocks = s->count > 0 ? (s->count - 1) * (H5Z_GPU_LENGTH + each) + H5Z_GPU_LENGTH + last : 0;
-  if (H5Z_GPU_HEADER + blocks + s->tail > p->room) return H5Z_E_OUTPUT;
-  const uint64_t index = ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH;
-  return b->nscratch - index < b->ndst ? H5Z_E_MEMORY : 0;
+  return H5Z_GPU_HEADER + blocks + s->tail > room ? H5Z_E_OUTPUT : space ? 0 : H5Z_E_MEMORY;
 }
 
 /* Where in scratch the run of this part goes. */
 H5Z_DEVICE H5Z_GLOBAL uint8_t *h5z_gpu_run(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blocks *s,
                                            uint64_t each) {
-  return b->scratch + ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH + b->chunks[p->which].dst +
-         H5Z_GPU_HEADER + p->part * s->run * (H5Z_GPU_LENGTH + each);
+  return h5z_gpu_aside(b, p) + H5Z_GPU_HEADER + p->part * s->run * (H5Z_GPU_LENGTH + each);
 }
 
 /* What the runs came to, from the bytes that each part wrote to its word of scratch: places in their stead. Writes the header

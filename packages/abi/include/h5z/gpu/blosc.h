@@ -99,20 +99,11 @@ H5Z_OUTLINE int32_t h5z_gpu_blosc_open(H5Z_GLOBAL const uint8_t *in, uint64_t ni
   return !second && in[1] != 1 ? H5Z_E_VERSION : 0;
 }
 
-/* Whether the caller gave scratch as large as dst, and where the chunk's part of it is. */
-H5Z_DEVICE int h5z_gpu_blosc_scratch(const h5z_gpu_batch *b) {
-  return b->nscratch - ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH >= b->ndst;
-}
-
-H5Z_DEVICE H5Z_GLOBAL uint8_t *h5z_gpu_blosc_aside(const h5z_gpu_batch *b, const h5z_gpu_part *p) {
-  return b->scratch + ((uint64_t)b->groups + 1) * b->nchunks * H5Z_GPU_SCRATCH + b->chunks[p->which].dst;
-}
-
 /* Whether there is room for the data at all, and for a second copy of them where that is needed. */
 H5Z_DEVICE int32_t h5z_gpu_blosc_room(const h5z_gpu_batch *b, const h5z_gpu_part *p, const h5z_gpu_blosc *c) {
   if (c->size > p->room) return H5Z_E_OUTPUT;
   const int through = c->filter != H5Z_BLOSC_NONE && !c->special && !(c->flags & H5Z_BLOSC_F_MEMCPY);
-  return through && c->size > 0 && !h5z_gpu_blosc_scratch(b) ? H5Z_E_MEMORY : 0;
+  return through && c->size > 0 && !h5z_gpu_space(b) ? H5Z_E_MEMORY : 0;
 }
 
 /* Byte `i` of a chunk of one value, or of one that is stored as it is. */
@@ -189,7 +180,7 @@ H5Z_DEVICE void h5z_gpu_blosc_decode(const h5z_gpu_batch *b, const h5z_gpu_part 
     for (uint64_t i = p->lane; i < c->size; i += p->lanes) p->out[i] = h5z_gpu_blosc_plain_byte(c, (uint32_t)i);
     return;
   }
-  H5Z_GLOBAL uint8_t *aside = h5z_gpu_blosc_aside(b, p);
+  H5Z_GLOBAL uint8_t *aside = h5z_gpu_aside(b, p);
   for (uint64_t i = p->part; i < c->blocks; i += b->groups) {
     const uint64_t at = i * c->block;
     const uint32_t bytes = c->size - at < c->block ? (uint32_t)(c->size - at) : c->block;

@@ -38,7 +38,7 @@ H5Z_DEVICE uint32_t h5z_lz4_first(H5Z_LOCAL const h5z_lz4_search *s, uint32_t la
 /* Bytes that follow a token for a length of which the token holds up to 14. */
 H5Z_DEVICE uint32_t h5z_lz4_more(uint32_t length) { return length < 15 ? 0 : (length - 15) / 255 + 1; }
 
-H5Z_DEVICE void h5z_lz4_put_length(H5Z_GLOBAL uint8_t *out, uint32_t length) {
+H5Z_OUTLINE void h5z_lz4_put_length(H5Z_GLOBAL uint8_t *out, uint32_t length) {
   const uint32_t more = h5z_lz4_more(length);
   for (uint32_t i = h5z_lane(); i < more; i += h5z_lanes()) out[i] = i + 1 < more ? 255 : (uint8_t)((length - 15) % 255);
 }
