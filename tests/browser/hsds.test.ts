@@ -44,7 +44,7 @@ describe.skipIf(skip !== undefined)(`h5web before HSDS${skip === undefined ? '' 
   let browser: Browser;
   let image: number[][];
   /** What HSDS answered when values were asked for, seen on their way: a page may have left before the end of an answer. */
-  let answers: Promise<{ status?: number; body: unknown }>[] = [];
+  let answers: Promise<{ status: number | undefined; body: unknown }>[] = [];
 
   beforeAll(async () => {
     here = environment(env.hsdsPython as string);
@@ -95,7 +95,7 @@ describe.skipIf(skip !== undefined)(`h5web before HSDS${skip === undefined ? '' 
     return true;
   }
 
-  async function read(got: IncomingMessage): Promise<{ status?: number; body: unknown }> {
+  async function read(got: IncomingMessage): Promise<{ status: number | undefined; body: unknown }> {
     const said = await text(got.pipe(new PassThrough()));
     return { status: got.statusCode, body: got.statusCode === 200 ? JSON.parse(said) : said };
   }
