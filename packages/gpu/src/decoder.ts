@@ -2,7 +2,7 @@
 // leave to the CPU (a stage without kernels, a chunk they refuse) the ordinary codecs decode, and the result is uploaded: whoever
 // asked gets the same bytes and is told who made them. Where only the last stages have no kernels and those before make a known
 // number of bytes (shuffle and then Zstandard or deflate), the codecs undo the last ones on all cores while the device undoes the others
-// of the chunks before; bitshuffle with Zstandard is cut in two the same way (frames.ts).
+// of the chunks before; bitshuffle with Zstandard is cut in two the same way (frames.ts), whatever makes a known number of bytes behind it.
 
 import {
   bytesOf,
@@ -84,7 +84,14 @@ interface Made {
   readonly adds: readonly (number | undefined)[];
   readonly reason: string | undefined;
   /** What the cores do of the last one of them. */
-  readonly frames?: Frames;
+  readonly cut?: Cut;
+}
+
+/** A stage of which the cores do a part, and those behind it, which they undo first. */
+interface Cut {
+  readonly frames: Frames;
+  /** Bytes that each stage behind adds, so that it is known how many a chunk has between them and this one. */
+  readonly behind: readonly number[];
 }
 
 /** The first stages that all have kernels, and why the next one has none. Throws what loading the codecs throws. */
@@ -95,7 +102,7 @@ export async function stagesFor(kind: GpuKind, options: DecoderOptions): Promise
   const codecs = options.pipeline ?? (await registry.pipeline(stages));
   const made: GpuStage[] = [];
   const adds: (number | undefined)[] = [];
-  const but = (reason: string, frames?: Frames): Made => ({ codecs, made, adds, reason, ...(frames && { frames }) });
+  const but = (reason: string, cut?: Cut): Made => ({ codecs, made, adds, reason, ...(cut && { cut }) });
   for (const [index, { id, cdValues, name }] of stages.entries()) {
     const filter = registry.get(id);
     const what = `${filter?.canonicalName ?? (name || 'filter')} (${id})`;
@@ -103,9 +110,9 @@ export async function stagesFor(kind: GpuKind, options: DecoderOptions): Promise
     const kernels = await filter.kernels(kind);
     if (kernels.text === undefined) return but(`${what} has no kernels for ${kind}: ${kernels.reason}`);
     const asked = kernelNeeds(filter.description, cdValues);
-    // What they refuse they may take in part, where it is the last stage: its chunks are looked into as they are stored.
-    const alone = asked.refusal !== undefined && index + 1 === stages.length;
-    const frames = alone ? await framesOf(filter.id, cdValues, registry) : undefined;
+    // What they refuse they may take in part, where the chunk can be looked into as the stage left it.
+    const behind = asked.refusal === undefined ? undefined : knownAdds(registry, stages.slice(index + 1));
+    const frames = behind && (await framesOf(filter.id, cdValues, registry));
     const why = `${what}: ${[asked.refusal, typeof frames === 'string' ? frames : []].flat().join('; ')}`;
     if (asked.refusal !== undefined && typeof frames !== 'object') return but(why);
     const taken = typeof frames === 'object' ? frames.rest : cdValues;
@@ -121,9 +128,19 @@ export async function stagesFor(kind: GpuKind, options: DecoderOptions): Promise
       lanes: needs.lanes,
       bound: (size) => (loaded === undefined ? 8 * size + 65536 : encodedBound(loaded, size)),
     });
-    if (typeof frames === 'object') return but(why, frames);
+    if (behind && typeof frames === 'object') return but(why, { frames, behind });
   }
   return { codecs, made, adds, reason: undefined };
+}
+
+/** How many bytes each of the stages adds; undefined where one does not say. */
+function knownAdds(registry: DecoderOptions['registry'], stages: readonly PipelineStage[]): number[] | undefined {
+  const adds = stages.map(({ id, cdValues }) => {
+    const filter = registry.get(id);
+    return filter && kernelNeeds(filter.description, cdValues).adds;
+  });
+  const known = adds.filter((one) => one !== undefined);
+  return known.length === adds.length ? known : undefined;
 }
 
 /**
@@ -135,15 +152,15 @@ export async function createDecoder<K extends GpuKind>(
   options: DecoderOptions,
 ): Promise<DeviceDecoder<K>> {
   const { size } = options;
-  const { codecs, made, adds, reason, frames } = await stagesFor(gpu.kind, options);
+  const { codecs, made, adds, reason, cut } = await stagesFor(gpu.kind, options);
   const last = codecs.stages.slice(made.length);
   const known = adds.filter((one) => one !== undefined);
-  const hybrid = last.length > 0 || frames !== undefined;
+  const hybrid = last.length > 0 || cut !== undefined;
   const onGpu = !hybrid || (made.length > 0 && known.length === made.length);
   if (!onGpu) return new Decoder(gpu, codecs, size, undefined, reason);
   try {
     const pipeline = await gpu.prepare(made, 'decode');
-    const rest = hybrid ? { pipeline: createPipeline(last), adds: known, frames } : undefined;
+    const rest = hybrid ? { pipeline: createPipeline(last), adds: known, cut } : undefined;
     return new Decoder(gpu, codecs, size, pipeline, reason, rest);
   } catch (error) {
     if (!isH5zError(error) || error.code !== 'H5Z_NO_GPU') throw error;
@@ -156,7 +173,7 @@ interface Last {
   readonly pipeline: Pipeline;
   readonly adds: readonly number[];
   /** What they do of the last one of the others. */
-  readonly frames: Frames | undefined;
+  readonly cut: Cut | undefined;
 }
 
 /** A chunk that has been read. */
@@ -316,16 +333,17 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
   async #ready(chunk: Read): Promise<Ready | { readonly index: number; readonly error: ReturnType<typeof said> }> {
     const { index, data, filterMask } = chunk;
     if (this.#last === undefined) return { ...chunk, bytes: data };
-    const { pipeline, adds, frames } = this.#last;
-    const size = adds.reduce((n, more, i) => ((filterMask >>> i) & 1 ? n : n + more), this.#size);
+    const { pipeline, adds, cut } = this.#last;
+    const before = sumOf(adds, filterMask);
+    const mask = adds.length < 32 ? filterMask >>> adds.length : 0;
+    // Shorter than what the stages behind add: they say what is wrong with it.
+    const size = cut === undefined ? this.#size + before : Math.max(0, data.length - sumOf(cut.behind, mask));
     try {
-      if (frames !== undefined) {
-        const whole = adds.length <= 32 && ((filterMask >>> (adds.length - 1)) & 1) === 1;
-        return { ...chunk, bytes: whole ? data : await frames.rows(data, size) };
-      }
-      const mask = adds.length < 32 ? filterMask >>> adds.length : 0;
-      const [bytes = data] = await pipeline.decodeMany([{ data, filterMask: mask, size }]);
-      return { ...chunk, bytes };
+      const undone = pipeline.stages.length > 0 ? await pipeline.decodeMany([{ data, filterMask: mask, size }]) : [];
+      const [stored = data] = undone;
+      if (cut === undefined) return { ...chunk, bytes: stored };
+      const whole = adds.length <= 32 && ((filterMask >>> (adds.length - 1)) & 1) === 1;
+      return { ...chunk, bytes: whole ? stored : await cut.frames.rows(stored, this.#size + before) };
     } catch (error) {
       if (!isH5zError(error)) throw error;
       return { index, error: said(error) };
@@ -362,6 +380,11 @@ class Decoder<K extends GpuKind> implements DeviceDecoder<K> {
     else staging.bytes.set(data);
     staging.send(into, offset, this.#size);
   }
+}
+
+/** What the stages add that a filter mask does not skip. */
+function sumOf(adds: readonly number[], mask: number): number {
+  return adds.reduce((sum, more, i) => (i < 32 && (mask >>> i) & 1 ? sum : sum + more), 0);
 }
 
 function capacityOf(memory: GpuMemory<GpuKind>): number {

@@ -366,6 +366,12 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
         ['cuda', stagesFor(['shuffle', [4]], ['lz4', [65536]])],
         ['hybrid', stagesFor(['shuffle', [4]], ['zstd', [3]])],
         ['hybrid', stagesFor(['fletcher32', []], ['shuffle', [4]], ['deflate', [6]])],
+        ['hybrid', stagesFor(['bitshuffle', [0, 4, 4, 0, 3, 3]], ['fletcher32', []])],
+        [
+          'hybrid',
+          stagesFor(['fletcher32', []], ['bitshuffle', [0, 4, 1, 0, 3, 3]], ['shuffle', [4]], ['fletcher32', []]),
+        ],
+        ['cpu', stagesFor(['bitshuffle', [0, 4, 4, 0, 3, 3]], ['lz4', [65536]])],
         ['cpu', stagesFor(['zstd', [3]], ['fletcher32', []])],
         ['cpu', stagesFor(['lz4', [65536]], ['zstd', [3]])],
       ] as const)('takes the path %s for pipeline %#, with damaged chunks and masks', async (path, stages) => {
