@@ -23,6 +23,8 @@ const NAMES = {
   nccopy: 'H5Z_NCCOPY',
   /** Where the run is a nightly one: ./farm test --nightly. */
   bun: 'H5Z_BUN',
+  /** PoCL's entry among OpenCL's drivers, beside OpenCL's headers and loader: kernels run on this processor. */
+  pocl: 'H5Z_POCL',
   /** clang with libFuzzer. */
   fuzzCompiler: 'H5Z_CC_FUZZ',
 } as const;

@@ -1,5 +1,5 @@
-// The kernels of every filter that has some, compiled for this processor with AddressSanitizer and UBSan: on the golden chunks
-// of other software, on the same chunks damaged, and on tables of chunks that lie. What they answer is held to the filter's own
+// The kernels of every filter that has some, compiled for this processor with AddressSanitizer and UBSan, and once more as OpenCL C:
+// on the golden chunks of other software, on the same chunks damaged, and on tables of chunks that lie. What they answer is held to the filter's own
 // code: the same bytes, or the same error.
 
 import { createHash } from 'node:crypto';
@@ -7,11 +7,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Codec, FILTER_ERRORS, type FilterDescription, isH5zError, loadWasm } from '../../core/dist/index.js';
 import { damagedCopies, numbers } from '../../farm/src/damage.ts';
 import { kernelNeeds } from '../../gpu/dist/index.js';
-import { type KernelAnswer, kernels, type Launch, noKernels } from './gpu.ts';
+import { type Engine, type KernelAnswer, kernels, type Launch, NO_ENGINE, noKernels } from './gpu.ts';
 
 interface Chunk {
   readonly name: string;
@@ -62,7 +62,19 @@ const NUMBERS: (typeof MADE)[0] = (size, random) => Buffer.from(Array.from({ len
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', ({ name, folder }) => {
+const ENGINES: readonly { engine: Engine; where: string }[] = [
+  { engine: 'host', where: 'under sanitizers' },
+  { engine: 'opencl', where: 'as OpenCL C' },
+];
+/** Those that PoCL compiles. */
+const AS_OPENCL = ['bitshuffle', 'blosc', 'fletcher32', 'lz4', 'shuffle'];
+const onEngines = ENGINES.flatMap((engine) =>
+  withKernels
+    .filter(({ name }) => engine.engine === 'host' || AS_OPENCL.includes(name))
+    .map((filter) => ({ ...engine, ...filter })),
+);
+
+describe.each(onEngines)('kernels of $name $where', ({ name, folder, engine }) => {
   const golden = json<Golden>(join(folder, 'golden/index.json'));
   const description = json<FilterDescription>(join(folder, 'filter.json'));
   const { id, lossy, variants } = description;
@@ -73,8 +85,12 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
   let codec: Codec;
 
   beforeAll(async () => {
-    decode = kernels(folder, 'decode');
+    if (NO_ENGINE[engine] !== undefined) return;
+    decode = kernels(folder, 'decode', engine);
     codec = await loadWasm(readFileSync(join(folder, 'wasm', `${name}.wasm`)), { id });
+  });
+  beforeEach(({ skip }) => {
+    if (NO_ENGINE[engine] !== undefined) skip(NO_ENGINE[engine]);
   });
 
   /** Whether a kernel of this filter may leave a sound chunk to the CPU. */
@@ -194,7 +210,7 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
   test('blocks too large for shared memory ask for scratch', () => {
     const launches = golden.cases.map((one) => ({
       cdValues: one.cdValues,
-      lanes: 4,
+      lanes: 8,
       chunks: [{ bytes: read(one), room: one.size }],
     }));
     decode(launches).forEach(([answer], index) => {
@@ -206,7 +222,7 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
 
   test('encode into no more room than there is, and believe no table', ({ skip }) => {
     if (!encodes) skip('decodes only');
-    encode ??= kernels(folder, 'encode');
+    encode ??= kernels(folder, 'encode', engine);
     const small = golden.cases.filter(({ size }) => size > 0 && size <= 3000).slice(0, 24);
     const launches = small.map((one, index): Launch => {
       const bytes = byCodec(read(one), one.cdValues, one.size).bytes;
@@ -243,7 +259,7 @@ describe.skipIf(noKernels !== undefined).each(withKernels)('kernels of $name', (
 
   test('what is encoded decodes to the same bytes, or is what the filter makes where that is lossy', ({ skip }) => {
     if (!encodes) skip('decodes only');
-    encode ??= kernels(folder, 'encode');
+    encode ??= kernels(folder, 'encode', engine);
     const random = numbers(id + 2);
     const originals = golden.cases.map((one) => byCodec(read(one), one.cdValues, one.size).bytes);
     const launches = golden.cases.flatMap(({ cdValues }, index) => {

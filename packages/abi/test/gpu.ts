@@ -1,10 +1,13 @@
-// Kernels of a filter on the host, under AddressSanitizer and UBSan, for the tests of filters that have some.
+// Kernels of a filter without a GPU, for the tests of filters that have some: on the host under AddressSanitizer and UBSan, and as
+// OpenCL C on PoCL, which makes a device of this processor.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { env, need } from '../../../tests/support/env.ts';
+import { FILTER_ERRORS } from '../../core/dist/index.js';
 import { compiler } from './compile.ts';
 
 const ABI = fileURLToPath(new URL('..', import.meta.url));
@@ -16,6 +19,14 @@ export const noKernels: string | undefined =
     : process.platform === 'linux'
       ? undefined
       : 'kernels run on Linux hosts only (ucontext.h)';
+
+export type Engine = 'host' | 'opencl';
+
+/** Why tests of kernels are skipped, or undefined, by what would run them. */
+export const NO_ENGINE: Readonly<Record<Engine, string | undefined>> = {
+  host: noKernels,
+  opencl: noKernels ?? (env.pocl === undefined ? need('pocl') : undefined),
+};
 
 export interface KernelChunk {
   readonly bytes: Uint8Array;
@@ -40,28 +51,81 @@ export interface KernelAnswer {
   readonly bytes: Buffer;
 }
 
+/** A program of gpu.c with `engine` to run kernels, in a new folder. */
+function compiled(engine: string, flags: readonly string[]): string {
+  const program = join(mkdtempSync(join(tmpdir(), 'h5z-kernels-')), 'kernels');
+  execFileSync(
+    compiler as string,
+    [
+      ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Wno-unused-function', `-I${join(ABI, 'include')}`],
+      ...[`-DENGINE="${engine}"`, join(ABI, 'test/gpu.c'), '-o', program, ...flags],
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  return program;
+}
+
+/** The first line of a kernel, which OpenCL C wants otherwise: h5z/gpu/opencl.h says why. */
+const FIRST_LINE = /^(H5Z_KERNEL void \w+)\(h5z_gpu_batch (\w+)\) \{/gm;
+
+let openCl: string | undefined;
+
+/** What to run with what arguments and variables, for the kernels `launched` of a filter as OpenCL C. */
+function onOpenCl(folder: string, launched: readonly string[]) {
+  openCl ??= compiled('gpu-opencl.h', ['-lOpenCL']);
+  // Beside the program are PoCL's own files too: what one run compiled, the next one finds.
+  const scratch = dirname(openCl);
+  const source = join(scratch, `${basename(folder)}.cl`);
+  const text = readFileSync(join(folder, 'src/gpu.c'), 'utf8');
+  writeFileSync(
+    source,
+    text.replace(FIRST_LINE, '$1(H5Z_GLOBAL const h5z_gpu_batch *batch) { h5z_gpu_batch $2 = *batch;'),
+  );
+  const options = [
+    '-cl-std=CL1.2',
+    ...Object.entries(FILTER_ERRORS).map(([code, { value }]) => `-D${code}=${value}`),
+    ...[join(ABI, 'include'), join(folder, 'src')].map((path) => `-I${path}`),
+  ];
+  return {
+    program: openCl,
+    args: [source, options.join(' '), ...launched],
+    variables: {
+      OCL_ICD_VENDORS: env.pocl,
+      POCL_CACHE_DIR: join(scratch, 'pocl'),
+      POCL_WORK_GROUP_SPECIALIZATION: '0', // one text for any number of lanes: it compiles for 10 s and more
+    },
+  };
+}
+
 /** Compiles the kernels of one direction of the filter in `folder`; the function runs launches with them, and throws with
  * what the program said when a sanitizer or the rules of barriers stopped it. */
 export function kernels(
   folder: string,
   direction: 'decode' | 'encode',
+  engine: Engine = 'host',
 ): (launches: readonly Launch[]) => KernelAnswer[][] {
   const source = join(folder, 'src/gpu.c');
   const names = [...readFileSync(source, 'utf8').matchAll(/^H5Z_KERNEL void (\w+)\(/gm)].map(([, name]) => name ?? '');
   const launched = names.filter((name) => new RegExp(`_${direction}(_\\d)?$`).test(name)).sort();
-  const program = join(mkdtempSync(join(tmpdir(), 'h5z-kernels-')), 'kernels');
-  execFileSync(
-    compiler as string,
-    [
-      ...['-std=gnu11', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'],
-      ...['-Wall', '-Wextra', '-Wno-unused-function', `-I${join(ABI, 'include')}`],
-      ...[`-DKERNELS="${source}"`, `-DLAUNCHES=${launched.join(',')}`, join(ABI, 'test/gpu.c'), '-o', program],
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  );
+  const { program, args, variables } =
+    engine === 'opencl'
+      ? onOpenCl(folder, launched)
+      : {
+          program: compiled('gpu-host.h', [
+            ...['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'],
+            ...[`-DKERNELS="${source}"`, `-DLAUNCHES=${launched.join(',')}`],
+          ]),
+          args: [],
+          variables: {},
+        };
   return (launches) => {
     const input = Buffer.concat(launches.map(launchBytes));
-    const output = execFileSync(program, { input, maxBuffer: 1 << 30, stdio: 'pipe' });
+    const output = execFileSync(program, args, {
+      input,
+      maxBuffer: 1 << 30,
+      stdio: 'pipe',
+      env: { ...process.env, ...variables },
+    });
     let at = 0;
     const answers = launches.map(({ chunks }) =>
       chunks.map(() => {

@@ -543,8 +543,6 @@ __attribute__((import_module("h5z"), import_name("h5z_take"))) extern void h5z_t
 struct grid {
   int rank;
   hsize_t chunk[H5S_MAX_RANK], counts[H5S_MAX_RANK];
-  int turned; /* the unlimited dimension of an extensible array, where it is not the first; else 0 */
-  hsize_t most[H5S_MAX_RANK]; /* chunks along each dimension when the dataset is as large as it may be; not along that one */
   double *records;
   uint32_t filled; /* doubles */
 };
@@ -554,29 +552,10 @@ static void give(struct grid *grid) {
   grid->filled = 0;
 }
 
-/* An extensible array has the unlimited dimension first, but libhdf5's walk over it (H5D__earray_idx_iterate_cb, which
- * H5Dchunk_iter and H5Dget_chunk_info share) counts its elements as if no dimension had changed its place. So what it gives
- * are no coordinates, but tell the number of the element. */
-static void turn(const struct grid *grid, const hsize_t *offset, hsize_t *right) {
-  hsize_t number = 0;
-  for (int i = grid->turned; i < grid->rank; i++) number = number * grid->most[i] + offset[i] / grid->chunk[i];
-  for (int i = grid->rank - 1; i >= 0; i--) {
-    if (i == grid->turned) continue;
-    right[i] = number % grid->most[i] * grid->chunk[i];
-    number /= grid->most[i];
-  }
-  right[grid->turned] = number * grid->chunk[grid->turned];
-}
-
 /* One chunk is four doubles. What lies outside the grid ends the walk with an error that names it. */
 static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t size, void *data) {
   struct grid *grid = data;
-  hsize_t right[H5S_MAX_RANK];
   if (address == HADDR_UNDEF) return 0;
-  if (grid->turned) {
-    turn(grid, offset, right);
-    offset = right;
-  }
   double number = 0;
   for (int i = 0; i < grid->rank; i++) {
     hsize_t at = offset[i] / grid->chunk[i];
@@ -601,21 +580,14 @@ static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address,
 }
 
 static int get_grid(hid_t dataset, struct grid *grid) {
-  hsize_t shape[H5S_MAX_RANK], max[H5S_MAX_RANK];
-  H5D_chunk_index_t index = H5D_CHUNK_IDX_BTREE;
+  hsize_t shape[H5S_MAX_RANK];
   hid_t space = H5Dget_space(dataset), dcpl = H5Dget_create_plist(dataset);
   int good = space >= 0 && dcpl >= 0;
-  grid->rank = good ? H5Sget_simple_extent_dims(space, shape, max) : -1;
+  grid->rank = good ? H5Sget_simple_extent_dims(space, shape, NULL) : -1;
   good = good && grid->rank >= 0 && H5Pget_chunk(dcpl, H5S_MAX_RANK, grid->chunk) == grid->rank;
   for (int i = 0; good && i < grid->rank; i++) {
     if (grid->chunk[i] == 0) good = 0;
     else grid->counts[i] = shape[i] / grid->chunk[i] + (shape[i] % grid->chunk[i] != 0);
-  }
-  good = good && H5Dget_chunk_index_type(dataset, &index) >= 0;
-  for (int i = 0; good && index == H5D_CHUNK_IDX_EARRAY && i < grid->rank; i++) {
-    grid->most[i] = max[i] / grid->chunk[i] + (max[i] % grid->chunk[i] != 0);
-    if (max[i] == H5S_UNLIMITED) grid->turned = i;
-    else if (grid->most[i] == 0) good = 0;
   }
   if (dcpl >= 0) H5Pclose(dcpl);
   if (space >= 0) H5Sclose(space);

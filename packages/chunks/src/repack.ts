@@ -18,7 +18,6 @@ import { loadPipeline, type PipelineFinder, readBands } from './read.js';
 import { fileSource, fileSystem } from './source.js';
 import { fileStorage, readOnlyStorage, type Storage } from './storage.js';
 import type { Chunk } from './types.js';
-import { MAX_WRITTEN_RANK } from './write.js';
 import { Hdf5Writer, loadWriteModule } from './write-module.js';
 
 /** A stage as a caller chooses it: *client* cd_values. A FilterSpec of a filter package is one. */
@@ -177,8 +176,6 @@ async function plan(dataset: Dataset, options: RepackOptions): Promise<Job | str
   if (info.external?.length) return 'its data lie in external files';
   if (info.space !== 'simple') return 'not an array';
   if (pointsElsewhere(info.type)) return 'variable-length data or references';
-  if (info.shape.length > MAX_WRITTEN_RANK)
-    return `${info.shape.length} dimensions, of which libhdf5 writes no single chunks`;
   const asked = options.chunk?.length === info.shape.length ? options.chunk : undefined;
   const chunk = asked?.map((n, i) => Math.min(n, Math.max(1, info.maxShape[i] ?? n))) ?? info.chunk;
   if (chunk === undefined) return `${info.layout}, not chunked`;

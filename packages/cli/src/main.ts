@@ -641,13 +641,6 @@ function pipelineOf({ filters, maskedChunks }: Inspection['datasets'][number], s
   return `${stages.join(' -> ') || 'none'}${masked}`;
 }
 
-// A reader that has seen enough (`h5z which | head`) is no failure; an answer that could not be written is one.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  complain(`the answer cannot be written (${error.message})`);
-  process.exit(FAILED);
-});
-
 try {
   await program.parseAsync();
 } catch (error) {

@@ -57,6 +57,7 @@ async function testEnvironment(nightly: boolean): Promise<Record<string, string>
     ['H5Z_H5WEB', ensureH5web],
     ['H5Z_CC_FUZZ', ensureClang],
     ['H5Z_NODES', () => ensureNodes().then((nodes) => Object.values(nodes).join(delimiter))],
+    ['H5Z_POCL', () => ensureApt(['pocl-opencl-icd', 'ocl-icd-opencl-dev']).then(() => '/etc/OpenCL/vendors/pocl.icd')],
     ['H5Z_BINUTILS', () => ensureApt(['binutils']).then(() => which('nm'))],
     ...(nightly ? ([['H5Z_BUN', ensureBun]] as const) : []),
   ];

@@ -1,6 +1,7 @@
 /* h5z/gpu.h: what a kernel is written in, so that one C source is both a kernel and an ordinary function: clang makes PTX of
- * it (toolchains/ptx; every CUDA driver compiles that text for its GPU, and no CUDA toolkit takes part), and the host's
- * compiler makes what tests and sanitizers run (h5z/gpu/host.h). filters/shuffle/src/gpu.c is an example.
+ * it (toolchains/ptx; every CUDA driver compiles that text for its GPU, and no CUDA toolkit takes part), the host's
+ * compiler makes what tests and sanitizers run (h5z/gpu/host.h), and tests run it as OpenCL C too, with the barriers of
+ * another compiler (h5z/gpu/opencl.h). filters/shuffle/src/gpu.c is an example.
  *
  *     H5Z_KERNEL void h5z_mine_decode(h5z_gpu_batch b) {
  *       h5z_gpu_part p;
@@ -33,7 +34,11 @@
 #ifndef H5Z_GPU_H
 #define H5Z_GPU_H
 
-#include <h5z/filter.h> /* the codes of `status`; its functions are the host's */
+#if defined(__OPENCL_C_VERSION__)
+#  include <h5z/gpu/opencl.h>
+#else
+#  include <h5z/filter.h> /* the codes of `status`; its functions are the host's */
+#endif
 
 /* Most lanes of a group, and bytes of H5Z_SHARED memory that a kernel may have: what every GPU has. */
 #define H5Z_GPU_LANES 128u
@@ -56,7 +61,7 @@ H5Z_DEVICE uint32_t h5z_lanes(void) { return (uint32_t)__nvvm_read_ptx_sreg_ntid
 H5Z_DEVICE uint32_t h5z_group(void) { return (uint32_t)__nvvm_read_ptx_sreg_ctaid_x(); }
 #  define h5z_sync() __syncthreads()
 
-#else
+#elif !defined(__OPENCL_C_VERSION__)
 
 #  define H5Z_KERNEL static
 #  define H5Z_GLOBAL
