@@ -52,7 +52,7 @@ describe.each(all)('$package', (filter) => {
     one = caseOf(filter, all);
     mkdirSync(app, { recursive: true });
     layOutApp(filter, app);
-  }, 120_000);
+  });
 
   describe.each(Object.keys(builders))('built with %s', (builder) => {
     let site: Site;
@@ -68,7 +68,7 @@ describe.each(all)('$package', (filter) => {
       site = await serve(out, options);
       damaged = await serve(out, { ...options, damageWasm: true });
       workerless = await serve(out, { ...options, missing: /\/worker-web[^/]*$/ });
-    }, 120_000);
+    });
 
     /** Vite puts files of less than 4 KiB into the script as data: URLs. */
     const isInlined = ({ folder, name }: Filter): boolean =>
@@ -141,7 +141,7 @@ describe.each(all)('$package', (filter) => {
     // The workers are core's, the same for every filter: one shows them.
     const testOnce = filter === all[0] ? test : () => {};
     testOnce('decodes batches on workers of its own, found under a strict policy', async ({ skip }) => {
-      const { value, error, complaints, requests } = await open<Batch>(skip, 'batch');
+      const { value, error, complaints, requests } = await open<Batch>(skip, 'batch&seconds=120');
       expect(error).toBeUndefined();
       expect(value).toEqual({
         onWorkers: true,
@@ -154,7 +154,7 @@ describe.each(all)('$package', (filter) => {
     });
 
     testOnce('decodes batches in the page where the worker is not found', async ({ skip }) => {
-      const { value, error } = await open<Batch>(skip, 'batch', workerless);
+      const { value, error } = await open<Batch>(skip, 'batch&seconds=3', workerless);
       expect(error).toBeUndefined();
       expect(value).toMatchObject({ onWorkers: false, inPage: true, sums: [one.sha256] });
     });

@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { env, need } from '../support/env.ts';
-import { startChromium } from './chromium.ts';
+import { openPage, startChromium } from './chromium.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SCRIPT = `
@@ -126,7 +126,7 @@ describe.skipIf(!env.python)('@h5z/chunks bundled by esbuild', () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     const browser = await startChromium(env.chromium ?? '');
     try {
-      const page = await browser.newPage();
+      const page = await openPage(browser);
       await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
       const answers = await page.evaluate(`(async () => {
         const { sum } = await import('/js/app.js');

@@ -1,6 +1,13 @@
 // Starts Debian's Chromium for the browser tests and collects what a page says on its console.
 
-import { type Browser, type ConsoleMessage, chromium, type Page, type Request } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  type ConsoleMessage,
+  chromium,
+  type Page,
+  type Request,
+} from 'playwright-core';
 
 /** The flags keep Chromium from looking for the network at start; tests talk to loopback only. */
 const FLAGS = [
@@ -22,14 +29,24 @@ const WEBGPU = [
   '--use-angle=swiftshader',
 ];
 
+/** A busy machine may be slow; what never comes is told before a test's own limit ends it. */
+const PATIENCE = 150_000;
+
 export function startChromium(executablePath: string, { webgpu = false } = {}): Promise<Browser> {
-  if (!webgpu) return chromium.launch({ executablePath, headless: true, args: FLAGS });
+  const options = { executablePath, headless: true, timeout: PATIENCE };
+  if (!webgpu) return chromium.launch({ ...options, args: FLAGS });
   return chromium.launch({
-    executablePath,
-    headless: true,
+    ...options,
     args: [...FLAGS.filter((flag) => flag !== '--disable-gpu'), ...WEBGPU],
     ignoreDefaultArgs: ['--disable-gpu'],
   });
+}
+
+/** A page in a context of its own, which closes with it. */
+export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(PATIENCE);
+  return page;
 }
 
 export interface Visit<T> {
@@ -46,8 +63,8 @@ const pages = new WeakMap<Browser, Page>();
  * Opens a page whose <output data-done> holds `{ value }` or `{ error }` as JSON when it has finished, within `timeout` ms. A
  * visit leaves nothing to the next: each has a document and an origin's storage is not used; the server forbids caching.
  */
-export async function visit<T>(browser: Browser, url: string, timeout = 60_000): Promise<Visit<T>> {
-  const page = pages.get(browser) ?? (await browser.newPage());
+export async function visit<T>(browser: Browser, url: string, timeout = PATIENCE): Promise<Visit<T>> {
+  const page = pages.get(browser) ?? (await openPage(browser));
   pages.delete(browser);
   const { complaints, stop } = listen(page);
   await page.goto(url);
@@ -70,15 +87,22 @@ function listen(page: Page): { readonly complaints: string[]; stop(): void } {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
   };
   const onError = (error: Error) => complaints.push(`uncaught: ${error.message}`);
-  const onFailed = (request: Request) => complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
+  // What a visit before left unfinished may be told of now.
+  const own = new Set<Request>();
+  const onRequest = (request: Request) => own.add(request);
+  const onFailed = (request: Request) => {
+    if (own.has(request)) complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
+  };
   page.on('console', onConsole);
   page.on('pageerror', onError);
+  page.on('request', onRequest);
   page.on('requestfailed', onFailed);
   return {
     complaints,
     stop() {
       page.off('console', onConsole);
       page.off('pageerror', onError);
+      page.off('request', onRequest);
       page.off('requestfailed', onFailed);
     },
   };

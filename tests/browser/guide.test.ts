@@ -51,4 +51,4 @@ test('the guide decodes', async ({ skip }) => {
     await browser.close();
     await site.close();
   }
-}, 120_000);
+});

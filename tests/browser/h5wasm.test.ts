@@ -45,7 +45,7 @@ beforeAll(async () => {
     });
   const answers = Object.entries(peer('write', join(work.folder, 'data.h5'), plan));
   written = Object.fromEntries(answers.filter(([, answer]) => answer.sha256 !== undefined));
-}, 120_000);
+});
 
 afterAll(async () => {
   await browser?.close();
@@ -86,7 +86,7 @@ describe.each(VERSIONS)('%s', (version) => {
     );
     writeFileSync(join(out, 'index.html'), html);
     site = await serve(out);
-  }, 120_000);
+  });
 
   afterAll(() => site?.close());
 

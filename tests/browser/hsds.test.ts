@@ -15,7 +15,7 @@ import { load } from '../../packages/hsds/test/support/client.ts';
 import { type Environment, environment, installHere } from '../../packages/hsds/test/support/environment.ts';
 import { BUCKET, Hsds } from '../../packages/hsds/test/support/server.ts';
 import { env, need } from '../support/env.ts';
-import { startChromium } from './chromium.ts';
+import { openPage, startChromium } from './chromium.ts';
 import { ROOT, type Site, scratch, serve } from './site.ts';
 
 const EDGE = 96;
@@ -102,7 +102,7 @@ describe.skipIf(skip !== undefined)(`h5web before HSDS${skip === undefined ? '' 
 
   /** Opens a dataset and hands the page on, with what went wrong in it. */
   async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
-    const page = await browser.newPage({ viewport: { width: 1100, height: 700 } });
+    const page = await openPage(browser, { viewport: { width: 1100, height: 700 } });
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));
     answers = [];

@@ -10,7 +10,7 @@ import { extname, join, resolve } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { env, need } from '../support/env.ts';
-import { startChromium } from './chromium.ts';
+import { openPage, startChromium } from './chromium.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SCRIPT = `
@@ -69,7 +69,7 @@ describe.skipIf(!env.chromium || !env.python)('remote files in Chromium', () => 
 
   /** Sum of the values, or the error's code and message. */
   async function sum(site: string, address: string, asFile = false): Promise<unknown> {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     try {
       await page.goto(site);
       const code = `(async () => {

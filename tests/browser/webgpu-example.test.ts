@@ -8,7 +8,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { counts, DEAD, damage, SHAPE, writeFrames } from '../../packages/gpu/test/frames.ts';
 import { env, need } from '../support/env.ts';
-import { startChromium } from './chromium.ts';
+import { openPage, startChromium } from './chromium.ts';
 import { builders, filters, installPacked, ROOT, type Site, scratch, serve } from './site.ts';
 
 const EXAMPLE = join(ROOT, 'docs/examples/webgpu');
@@ -63,9 +63,8 @@ interface Step {
 
 /** What one page shows after each step: its kernels are compiled once. */
 async function visitPage(query: string, steps: readonly Step[]): Promise<Shown[]> {
-  const context = await (browser as Browser).newContext({ viewport: { width: 1100, height: 1100 } });
+  const page = await openPage(browser as Browser, { viewport: { width: 1100, height: 1100 } });
   try {
-    const page = await context.newPage();
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
@@ -80,7 +79,7 @@ async function visitPage(query: string, steps: readonly Step[]): Promise<Shown[]
         document.querySelector('#path')?.classList.remove('failed');
       });
       const finished = (what: string) =>
-        page.waitForSelector(`#image[data-done="${what}"], #path.failed`, { state: 'attached', timeout: 150_000 });
+        page.waitForSelector(`#image[data-done="${what}"], #path.failed`, { state: 'attached' });
       await page.setInputFiles('#file', join(work.folder, file));
       await finished('0');
       if (sum) {
@@ -92,7 +91,7 @@ async function visitPage(query: string, steps: readonly Step[]): Promise<Shown[]
     }
     return shown;
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 

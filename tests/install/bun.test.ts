@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await registry?.close();
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+});
 
 it('every filter decodes its first golden chunk under Bun, found by its ID', ({ skip }) => {
   if (BUN === undefined) return skip(NEED);

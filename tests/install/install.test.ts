@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await registry?.close();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 async function install(...names: string[]): Promise<string> {
   const folder = await installInto(registry, names);
@@ -97,7 +97,7 @@ describe.each(filterFolders())('npm install $packageName alone', (filter) => {
   let folder: string;
   beforeAll(async () => {
     folder = await install(filter.packageName, '--ignore-scripts');
-  }, 60_000);
+  });
 
   it('decodes a chunk natively', async () => {
     expect(await decode(folder, filter)).toMatchObject({ variant: 'native', sha256: expected(filter), warnings: [] });
@@ -127,7 +127,7 @@ describe.each(filterFolders())('$packageName with a file amiss', (filter) => {
   let folder: string;
   beforeAll(async () => {
     folder = await install(filter.packageName);
-  }, 60_000);
+  });
 
   it('refuses a native library with a flipped byte, naming both hashes', async () => {
     for (const file of filesOf(folder, filter, 'native')) flip(file);
@@ -173,7 +173,7 @@ describe('the registry and h5z, installed', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await install(present?.packageName ?? '', '@h5z/registry', 'h5z');
-  }, 60_000);
+  });
 
   const ask = async (expression: string): Promise<unknown> => {
     const text = `

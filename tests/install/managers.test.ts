@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await registry?.close();
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+});
 
 /** The Node that runs this, and those of toolchains/node; `undefined` stands for them where they are missing. */
 const NODES = [process.execPath, ...(env.nodes?.split(delimiter) ?? [undefined])];

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await registry?.close();
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 describe('Node', () => {
   it('installs filters that there are', () => {

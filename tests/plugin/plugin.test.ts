@@ -357,32 +357,28 @@ describe.each(filtersUnderTest())('$name', (filter) => {
 
     // Not for lossy filters: these programs compare values, and write what they read once more.
     const exactly = lossy ? () => undefined : it.skipIf(!NCCOPY);
-    exactly(
-      NCCOPY ? 'writes under nccopy what ncdump and h5py read' : need('nccopy'),
-      { timeout: 60_000 },
-      async () => {
-        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
-        const tool = (program: string, ...args: string[]) =>
-          run(join(dirname(NCCOPY as string), program), args, { env, maxBuffer: 1 << 26 });
-        const [plain, filtered] = [path('nc-plain'), path('nc-filtered')];
-        // Bytes of an image are what most filters take; netCDF leaves out a filter that refuses.
-        const numbers = Array.from({ length: 64 * 48 }, (_, i) => Math.floor(i / 7) % 113);
-        const cdl = `netcdf t { dimensions: y = 64 ; x = 48 ; variables: ubyte v(y, x) ; data: v = ${numbers.join()} ; }`;
-        writeFileSync(`${plain}.cdl`, cdl);
-        await tool('ncgen', '-4', '-o', plain, `${plain}.cdl`);
-        const words = ['v', id, ...simple().client].join();
-        await tool('nccopy', '-4', '-s', '-F', words, '-c', 'y/32,x/48', plain, filtered);
-        const values = async (file: string) => (await tool('ncdump', file)).stdout.replace(/^netcdf .*/, '');
-        expect((await tool('ncdump', '-hs', filtered)).stdout).toContain(`v:_Filter = "${id}`);
-        expect(await values(filtered)).toBe(await values(plain));
-        const read = `import h5py, sys; print(int(h5py.File(sys.argv[1])['v'][...].astype('u8').sum()))`;
-        const sum = await run(python, ['-c', read, filtered], { env });
-        expect(Number(sum.stdout)).toBe(numbers.reduce((total, value) => total + value, 0));
-      },
-    );
+    exactly(NCCOPY ? 'writes under nccopy what ncdump and h5py read' : need('nccopy'), async () => {
+      const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+      const tool = (program: string, ...args: string[]) =>
+        run(join(dirname(NCCOPY as string), program), args, { env, maxBuffer: 1 << 26 });
+      const [plain, filtered] = [path('nc-plain'), path('nc-filtered')];
+      // Bytes of an image are what most filters take; netCDF leaves out a filter that refuses.
+      const numbers = Array.from({ length: 64 * 48 }, (_, i) => Math.floor(i / 7) % 113);
+      const cdl = `netcdf t { dimensions: y = 64 ; x = 48 ; variables: ubyte v(y, x) ; data: v = ${numbers.join()} ; }`;
+      writeFileSync(`${plain}.cdl`, cdl);
+      await tool('ncgen', '-4', '-o', plain, `${plain}.cdl`);
+      const words = ['v', id, ...simple().client].join();
+      await tool('nccopy', '-4', '-s', '-F', words, '-c', 'y/32,x/48', plain, filtered);
+      const values = async (file: string) => (await tool('ncdump', file)).stdout.replace(/^netcdf .*/, '');
+      expect((await tool('ncdump', '-hs', filtered)).stdout).toContain(`v:_Filter = "${id}`);
+      expect(await values(filtered)).toBe(await values(plain));
+      const read = `import h5py, sys; print(int(h5py.File(sys.argv[1])['v'][...].astype('u8').sum()))`;
+      const sum = await run(python, ['-c', read, filtered], { env });
+      expect(Number(sum.stdout)).toBe(numbers.reduce((total, value) => total + value, 0));
+    });
 
     const again = lossy ? () => undefined : it.skipIf(!H5REPACK);
-    again(H5REPACK ? 'encodes and decodes under h5repack' : need('h5dump'), { timeout: 60_000 }, async () => {
+    again(H5REPACK ? 'encodes and decodes under h5repack' : need('h5dump'), async () => {
       const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
       const { name: dataset, client } = simple();
       const [packed, back] = [path('repacked'), path('unpacked')];
@@ -424,25 +420,21 @@ describe.each(filtersUnderTest())('$name', (filter) => {
       if ('set_local without HDF5' in answer) expect(answer['set_local without HDF5']).toBeLessThan(0);
     });
 
-    it.skipIf(!H5DUMP)(
-      H5DUMP ? 'decodes under h5dump' : need('h5dump'),
-      async () => {
-        const list = all.filter(
-          (entry) => isWritten('ours', entry) && entry.shape.length === 1 && !/^[SV]|compound|array/.test(entry.dtype),
-        );
-        const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
-        for (const entry of list) {
-          const out = join(folder, 'dump.bin');
-          await run(H5DUMP as string, ['-d', `/${entry.name}`, '-b', 'FILE', '-o', out, path('ours')], {
-            env,
-            maxBuffer: 1 << 28,
-          });
-          const digest = createHash('sha256').update(readFileSync(out)).digest('hex');
-          expect(digest, entry.name).toBe(read.get('ours < ours')?.answer[entry.name]?.sha256);
-        }
-      },
-      120_000,
-    );
+    it.skipIf(!H5DUMP)(H5DUMP ? 'decodes under h5dump' : need('h5dump'), async () => {
+      const list = all.filter(
+        (entry) => isWritten('ours', entry) && entry.shape.length === 1 && !/^[SV]|compound|array/.test(entry.dtype),
+      );
+      const env = { ...process.env, HDF5_PLUGIN_PATH: PLUGIN_PATH };
+      for (const entry of list) {
+        const out = join(folder, 'dump.bin');
+        await run(H5DUMP as string, ['-d', `/${entry.name}`, '-b', 'FILE', '-o', out, path('ours')], {
+          env,
+          maxBuffer: 1 << 28,
+        });
+        const digest = createHash('sha256').update(readFileSync(out)).digest('hex');
+        expect(digest, entry.name).toBe(read.get('ours < ours')?.answer[entry.name]?.sha256);
+      }
+    });
   });
 });
 

@@ -111,7 +111,7 @@ shutil.copy(${JSON.stringify(path)}, ${JSON.stringify(`${path}.copy`)})`;
 });
 
 describe.skipIf(env.python === undefined)('repack', () => {
-  test.each(['earliest', 'latest'])('keeps all but the pipelines, libver %s', { timeout: 120_000 }, async (libver) => {
+  test.each(['earliest', 'latest'])('keeps all but the pipelines, libver %s', async (libver) => {
     const input = join(folder, `${libver}.h5`);
     const output = join(folder, `${libver}-new.h5`);
     rewritten('make', input, libver);

@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { CatalogueEntry } from '../../../registry/src/catalogue.ts';
 import type { ShippedFilter } from '../../../registry/src/shipped.ts';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
+import { putFile } from './put.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -44,7 +45,7 @@ export function writeShipped(filtersDir?: string): void {
   const text = `// The filters that h5z ships, written from filters/*/filter.json by the farm.
 export const SHIPPED = ${JSON.stringify(filterFolders(filtersDir).map(shippedFilter), null, 2)};
 `;
-  writeFileSync(join(ROOT, 'registry/dist/shipped.js'), text);
+  putFile(join(ROOT, 'registry/dist/shipped.js'), { data: text });
 }
 
 /** Writes the static JSON API into `target`. The registry must be built. Returns the files written, relative to it. */

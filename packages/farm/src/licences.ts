@@ -1,10 +1,11 @@
 // The licence texts of all code that is inside a package, ours and other people's, travel in its LICENSES/ folder.
 
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { exists } from './exec.ts';
 import { FarmError } from './log.ts';
 import { ROOT } from './paths.ts';
+import { putFolder } from './put.ts';
 import type { Runtime } from './runtimes.ts';
 import { ensureSource, type Upstream } from './sources.ts';
 
@@ -30,7 +31,8 @@ export async function collectLicences(
     }
   }
   for (const { name, text } of runtimes) if (text !== undefined) texts.push([text, `${name}-${basename(text)}`]);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  for (const [from, name] of texts) await cp(from, join(folder, name));
+  putFolder(
+    folder,
+    new Map(await Promise.all(texts.map(async ([from, name]) => [name, { data: await readFile(from) }] as const))),
+  );
 }

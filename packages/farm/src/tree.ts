@@ -1,10 +1,11 @@
 // The part of this repository that @h5z/abi publishes, so that a filter outside is built by the same farm: the same files at
 // the same paths, and the farm's programs as JavaScript, since Node runs no TypeScript below node_modules.
 
-import { cpSync, globSync, mkdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { ROOT } from './paths.ts';
+import { type Content, putFolder } from './put.ts';
 
 /** `h5z.tree` of package.json. Paths and globs relative to the repository. */
 export interface Tree {
@@ -29,16 +30,19 @@ const substitutes: Plugin = {
   },
 };
 
-/** Writes the tree into `target`, anew. */
+/** Makes `target` hold the tree and nothing else. */
 export async function writeTree({ files, programs, suites }: Tree, target: string): Promise<void> {
-  rmSync(target, { recursive: true, force: true });
-  for (const file of files.flatMap((pattern) =>
-    pattern.includes('*') ? globSync(pattern, { cwd: ROOT }) : [pattern],
-  )) {
-    mkdirSync(dirname(join(target, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(target, file), { recursive: true });
-  }
-  const common: BuildOptions = {
+  const all = new Map<string, Content>();
+  const copy = (path: string): void => {
+    const { mode } = statSync(join(ROOT, path));
+    all.set(path, { data: readFileSync(join(ROOT, path)), mode: mode & 0o777 });
+  };
+  for (const path of files.flatMap((pattern) => (pattern.includes('*') ? globSync(pattern, { cwd: ROOT }) : [pattern])))
+    if (statSync(join(ROOT, path)).isFile()) copy(path);
+    else
+      for (const entry of readdirSync(join(ROOT, path), { recursive: true, withFileTypes: true }))
+        if (entry.isFile()) copy(relative(ROOT, join(entry.parentPath, entry.name)));
+  const common = {
     absWorkingDir: ROOT,
     outbase: '.',
     outdir: target,
@@ -49,9 +53,14 @@ export async function writeTree({ files, programs, suites }: Tree, target: strin
     packages: 'external',
     plugins: [substitutes],
     logLevel: 'error',
-  };
+    write: false,
+  } satisfies BuildOptions;
   // Chunks beside the programs: the modules find the tree's root from where they lie.
   const chunkNames = `${dirname(programs[0] ?? '')}/farm-[hash]`;
-  await build({ ...common, entryPoints: [...programs], splitting: true, chunkNames });
-  await build({ ...common, entryPoints: [...suites] });
+  for (const { outputFiles } of [
+    await build({ ...common, entryPoints: [...programs], splitting: true, chunkNames }),
+    await build({ ...common, entryPoints: [...suites] }),
+  ])
+    for (const { path, contents } of outputFiles) all.set(relative(target, path), { data: contents });
+  putFolder(target, all);
 }

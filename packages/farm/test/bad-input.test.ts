@@ -146,7 +146,7 @@ describe('the network goes away in the middle', () => {
   const asked: string[] = [];
   afterAll(() => server?.close());
 
-  test('of a package: nothing of it is kept, and the next time it is got', { timeout: 120_000 }, async () => {
+  test('of a package: nothing of it is kept, and the next time it is got', async () => {
     // A source distribution that pip takes without building anything.
     const project = join(scratch, 'toy-1.0.0');
     mkdirSync(project);
@@ -227,7 +227,7 @@ describe('a tool of another version', () => {
     expect(text).toMatch(new RegExp(`refused: (H5Z_OFFLINE is set and Emscripten ${EMSCRIPTEN.version}|needs emcc)`));
   });
 
-  test('zig of other bytes than its pin: pip refuses it, and no folder is left', { timeout: 120_000 }, async () => {
+  test('zig of other bytes than its pin: pip refuses it, and no folder is left', async () => {
     const wheels = join(scratch, 'wheels');
     mkdirSync(wheels);
     const [, version = ''] =

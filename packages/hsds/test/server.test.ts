@@ -226,61 +226,78 @@ with h5py.File(sys.argv[1]) as f:
     let stop = false;
     const wrong: string[] = [];
     let good = 0;
-    let failed = 0;
     const reader = async (from: number): Promise<void> => {
       for (let turn = from; !stop; turn++) {
         const at = turn % ids.length;
         const answer = await values(ids[at]?.id as string).catch(() => undefined);
-        if (answer === undefined || answer.status !== 200) failed++;
-        else if (digestOf(answer.body) !== right[at]) wrong.push(`${ids[at]?.name}: ${answer.body.length} bytes`);
+        if (answer?.status !== 200) continue;
+        if (digestOf(answer.body) !== right[at]) wrong.push(`${ids[at]?.name}: ${answer.body.length} bytes`);
         else good++;
       }
     };
+    /** Goes on until so many more were read, which the test's own limit bounds. */
+    const more = async (count: number): Promise<void> => {
+      for (const until = good + count; good < until && wrong.length === 0; ) await sleep(20);
+    };
     const readers = Array.from({ length: 6 }, (_, index) => reader(index * 3));
-    await sleep(1000);
+    await more(2 * ids.length);
     await server.stopNode('dn2', 'SIGKILL');
     await sleep(500);
     server.startNode('dn2');
     await server.ready();
-    await sleep(1000);
+    await more(2 * ids.length);
     stop = true;
     await Promise.all(readers);
     expect(wrong).toEqual([]);
-    expect(good).toBeGreaterThan(20);
     const after = await client.digest('/home/admin/linked.h5', names);
     expect(after.filter(({ sha256 }, index) => sha256 !== expected(picked[index]))).toEqual([]);
-    expect(failed).toBeLessThan(good + 1000);
   });
 
   it('answers other requests while it decodes a chunk that takes long', async () => {
     const file = join(server.bucket, 'slow.h5');
+    // Chunks of the same bytes: each is decoded when it is asked for.
+    const CHUNKS = 6;
     const program = `import h5py, h5z_hsds, numpy, os, sys
 h5py.h5pl.prepend(os.path.dirname(h5z_hsds.filter_table().entry("bzip2").path).encode())
 data = numpy.random.default_rng(1).integers(0, 40, (2048, 6144), "u1")
-h5py.File(sys.argv[1], "w").create_dataset("slow", data=data, chunks=data.shape, compression=307)`;
+with h5py.File(sys.argv[1], "w") as f:
+    slow = f.create_dataset("slow", shape=(2048 * ${CHUNKS}, 6144), dtype="u1", chunks=data.shape, compression=307)
+    slow[:2048] = data
+    mask, stored = slow.id.read_direct_chunk((0, 0))
+    for chunk in range(1, ${CHUNKS}):
+        slow.id.write_direct_chunk((2048 * chunk, 0), stored, mask)`;
     await run(here.python, ['-c', program, file]);
     const domain = '/home/admin/slow.h5';
     await load(here, server, 'hsload', ['--link', `${BUCKET}/slow.h5`, domain]);
     const [id] = JSON.parse((await server.send('GET', '/datasets', { domain })).body.toString()).datasets as string[];
-    let done = false;
-    const start = Date.now();
-    const reading = server.send('GET', `/datasets/${id}/value?select=[0:1,0:8]`, { domain, binary: true });
-    const took = reading
-      .finally(() => {
-        done = true;
-      })
-      .then(() => Date.now() - start);
-    const waits: number[] = [];
-    while (!done)
-      for (const name of server.dataNodes) {
-        const asked = Date.now();
-        expect((await server.about(name)).status).toBe(200);
-        waits.push(Date.now() - asked);
-        await sleep(10);
-      }
-    expect([(await reading).status, (await reading).body.length]).toEqual([200, 8]);
-    expect(await took).toBeGreaterThan(150); // else this shows nothing
-    expect(Math.max(...waits)).toBeLessThan((await took) / 2);
+    /** How long a chunk took, and how long the longest of the other requests meanwhile, in ms. */
+    const measure = async (chunk: number): Promise<{ took: number; longest: number }> => {
+      let done = false;
+      const start = Date.now();
+      const select = `[${2048 * chunk}:${2048 * chunk + 1},0:8]`;
+      const reading = server.send('GET', `/datasets/${id}/value?select=${select}`, { domain, binary: true });
+      const took = reading
+        .finally(() => {
+          done = true;
+        })
+        .then(() => Date.now() - start);
+      let longest = 0;
+      while (!done)
+        for (const name of server.dataNodes) {
+          const asked = Date.now();
+          expect((await server.about(name)).status).toBe(200);
+          longest = Math.max(longest, Date.now() - asked);
+          await sleep(10);
+        }
+      expect([(await reading).status, (await reading).body.length]).toEqual([200, 8]);
+      return { took: await took, longest };
+    };
+    // A node that decodes on its event loop answers nobody until the chunk is done, every time; a machine with much else to do is
+    // late now and then.
+    const measured: { took: number; longest: number }[] = [];
+    const answered = () => measured.some(({ took, longest }) => took > 150 && longest < took / 2);
+    for (let chunk = 0; chunk < CHUNKS && !answered(); chunk++) measured.push(await measure(chunk));
+    expect(answered(), JSON.stringify(measured)).toBe(true);
   });
 
   const holding = (id: number): Picked => {
@@ -305,19 +322,21 @@ h5py.File(sys.argv[1], "w").create_dataset("slow", data=data, chunks=data.shape,
       (await server.send('GET', '/datasets', { domain: '/home/admin/damaged.h5' })).body.toString(),
     );
     expect(other.datasets).not.toContain(id);
+    /** What the nodes have said of the damaged chunk: once for each time that they tried it. */
+    const said = () =>
+      server.log().match(/ERROR> h5z_hsds: chunk at byte \d+ of damaged\.h5: H5Z_E_CORRUPT/g)?.length ?? 0;
     let named = false;
     for (const one of other.datasets as string[]) {
-      const start = Date.now();
+      const before = said();
       const answer = await values(one, '/home/admin/damaged.h5');
       if (answer.status === 200) continue;
       named = true;
       expect(answer.status).toBe(500);
       expect(answer.reason).toMatch(/^h5z: .*H5Z_E_CORRUPT.*zstd/);
       expect(answer.body.length).toBeGreaterThan(0);
-      expect(Date.now() - start).toBeLessThan(5000);
+      expect(said() - before).toBe(1); // nobody tries again what cannot become right
     }
     expect(named).toBe(true);
-    expect(server.log()).toMatch(/ERROR> h5z_hsds: chunk at byte \d+ of damaged\.h5: H5Z_E_CORRUPT/);
   });
 
   it('refuses filters and parameters that it does not know when a dataset is created', async () => {

@@ -198,6 +198,7 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
     const script = `
       const { createPipeline } = await import('@h5z/core');
       const { loadNative, setThreads } = await import('@h5z/native');
+      const { peak } = await import(${JSON.stringify(join(here, '../../bench/src/peak.ts'))});
       const codec = loadNative(${JSON.stringify(path)});
       const stage = { id: 40001, cdValues: [1, 9], codec };
       const pipeline = createPipeline([stage]);
@@ -213,12 +214,12 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
       const chunks = Array.from({ length: count }, (_, i) => ({ file, address: 0, length: stored.length, offset: [i * 2048, 0] }));
       const into = pipeline.allocate(count * chunk).fill(1);
       await pipeline.decodeMany(chunks.slice(0, 1), { into, layout });
-      const before = process.resourceUsage().maxRSS * 1024;
+      const before = peak();
       await pipeline.decodeMany(chunks, { into, layout });
       const narrow = { shape: [count * 2048, 2000], chunk: [2048, 2048], itemSize: 1 };
       await pipeline.decodeMany(chunks, { into, layout: narrow }); // through the threads' own memory
       const right = into.subarray(0, 2000).every((n, i) => n === data[i]);
-      console.log(right ? (process.resourceUsage().maxRSS * 1024 - before) / chunk : 'wrong values');`;
+      console.log(right ? (peak() - before) / chunk : 'wrong values');`;
     const chunksHeld = [1, 2, 4].map((count) => {
       const text = script.replaceAll('FILE', JSON.stringify(join(folder, 'memory'))).replace('THREADS', String(count));
       return Number(
@@ -339,7 +340,7 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
       const { data } = pipeline.encode(new Uint8Array(1000));
       const all = await pipeline.decodeMany(new Array(10).fill(data));
       console.log(all.length);`;
-    const options = { cwd: here, encoding: 'utf8', timeout: 30_000 } as const;
+    const options = { cwd: here, encoding: 'utf8', timeout: 150_000 } as const;
     expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], options)).toBe('10\n');
   });
 

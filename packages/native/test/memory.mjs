@@ -119,13 +119,12 @@ const tales = {
     check(await read(20, { covered: true }), 20);
   },
   async 'goes back to the system'() {
-    await dirty(20);
     const since = performance.now();
+    await dirty(20);
     await sleep(3000);
     const kept = native.kept();
-    if (performance.now() - since < 4500) ok(kept > 0, 'for a while it is kept');
-    for (let i = 0; i < 60 && native.kept() > 0; i++) await sleep(500);
-    same(native.kept(), 0);
+    if (performance.now() - since < 5000) ok(kept > 0, 'for a while it is kept');
+    while (native.kept() > 0) await sleep(200); // the test's limit ends it otherwise
     await dirty(100);
     const rss = process.memoryUsage.rss();
     setMaxMemoryKept(0);

@@ -264,7 +264,7 @@ describe.skipIf(compiler === undefined)('loadNative (needs a C compiler)', () =>
     const out = execFileSync(process.execPath, [...flags, join(here, 'leak.mjs'), path], { encoding: 'utf8', env });
     // A leak of one output, or of one async job, per ten chunks would be 640 MB or some 2 MB; fragmentation stays below this.
     expect(Number(out)).toBeLessThan(24 * 1024 * 1024);
-  }, 120_000);
+  });
 
   it('names the platform that has no addon', () => {
     const script = `Object.defineProperty(process, 'platform', { value: 'sunos' });

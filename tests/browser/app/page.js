@@ -35,7 +35,7 @@ const modes = {
     const again = await digest(codec.decode(chunk, { cdValues: one.cdValues, size: one.size }));
     return { ...first, again, smaller: chunk.length < data.length };
   },
-  /** Many chunks: begins on this thread and goes on until core's own workers decode all, or a few seconds have passed. */
+  /** Many chunks: begins on this thread and goes on until core's own workers decode all, or so many `seconds` have passed. */
   async batch(one) {
     const pipeline = await createRegistry([filter]).pipeline([{ id: one.id, cdValues: one.cdValues }]);
     const { codec } = pipeline.stages[0];
@@ -45,9 +45,10 @@ const modes = {
       here++;
       return own.apply(codec, args);
     };
+    const seconds = Number(new URLSearchParams(location.search).get('seconds'));
     let last = -1;
     function* chunks() {
-      for (const end = performance.now() + 5000; last !== here && performance.now() < end; ) {
+      for (const end = performance.now() + 1000 * seconds; last !== here && performance.now() < end; ) {
         last = here;
         const until = performance.now() + 50;
         do yield { data: one.bytes };

@@ -3,41 +3,35 @@
 //
 //   node packages/farm/src/template/index.ts filters/zstd ...
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FilterDescription } from '../../../core/src/generated/schema.ts';
 import { makeManifest } from '../manifest.ts';
+import { type Content, putFile, putFolder } from '../put.ts';
 import { wholeWgsl } from '../wgsl.ts';
 import { kernelsText, shells } from './shells.ts';
 import { typesText } from './types.ts';
 
-/** Writes manifest.json and a fresh dist/ into the filter's folder. Returns the files written, relative to it. */
+/** Makes manifest.json and dist/ in the filter's folder what they should be. Returns their files, relative to it. */
 export function writeDist(filterDir: string): string[] {
   const description: FilterDescription = JSON.parse(readFileSync(join(filterDir, 'filter.json'), 'utf8'));
   const kernels = description.variants.webgpu?.mode ?? 'none';
   const source = join(filterDir, 'src/gpu.wgsl');
   const wgsl = `gpu/${description.name}.wgsl`;
-  rmSync(join(filterDir, wgsl), { force: true });
-  if (kernels !== 'none' && existsSync(source)) {
-    mkdirSync(join(filterDir, 'gpu'), { recursive: true });
-    writeFileSync(join(filterDir, wgsl), wholeWgsl(source));
-  }
+  if (kernels !== 'none' && existsSync(source)) putFile(join(filterDir, wgsl), { data: wholeWgsl(source) });
+  else rmSync(join(filterDir, wgsl), { force: true });
   const manifest = makeManifest(filterDir);
   const { $schema: _, ...published } = description;
   const about = { package: manifest.package, description: published, manifest };
-  const texts: Record<string, string> = {
-    'manifest.json': `${JSON.stringify(manifest, null, 2)}\n`,
-    ...(manifest.variants.webgpu.file === undefined
-      ? {}
-      : { 'dist/webgpu.js': kernelsText(about, readFileSync(join(filterDir, wgsl), 'utf8')) }),
-    ...Object.fromEntries(shells(about).map(([name, text]) => [`dist/${name}`, text])),
-    'dist/index.d.ts': typesText(manifest.package.name, description),
-  };
-  rmSync(join(filterDir, 'dist'), { recursive: true, force: true });
-  mkdirSync(join(filterDir, 'dist'));
-  for (const [file, text] of Object.entries(texts)) writeFileSync(join(filterDir, file), text);
-  return Object.keys(texts);
+  const dist = new Map<string, Content>();
+  if (manifest.variants.webgpu.file !== undefined)
+    dist.set('webgpu.js', { data: kernelsText(about, readFileSync(join(filterDir, wgsl), 'utf8')) });
+  for (const [name, text] of shells(about)) dist.set(name, { data: text });
+  dist.set('index.d.ts', { data: typesText(manifest.package.name, description) });
+  putFile(join(filterDir, 'manifest.json'), { data: `${JSON.stringify(manifest, null, 2)}\n` });
+  putFolder(join(filterDir, 'dist'), dist);
+  return ['manifest.json', ...[...dist.keys()].map((name) => `dist/${name}`)];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -126,7 +126,7 @@ export class Hsds {
 
   /** Waits until every node answers that it is ready. */
   async ready(): Promise<void> {
-    const until = Date.now() + 60_000;
+    const until = Date.now() + 150_000;
     for (const name of this.#nodes.keys()) {
       for (;;) {
         const answer = await this.about(name).catch(() => undefined);
@@ -197,7 +197,7 @@ export class Hsds {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
     await gone;
     clearTimeout(timer);
   }
@@ -217,7 +217,7 @@ function ask(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(
-      { socketPath, method, path, headers: { Host: 'local', ...headers }, timeout: 60_000 },
+      { socketPath, method, path, headers: { Host: 'local', ...headers }, timeout: 150_000 },
       (got) => {
         const parts: Buffer[] = [];
         got.on('data', (part: Buffer) => parts.push(part));
