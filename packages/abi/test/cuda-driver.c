@@ -152,6 +152,7 @@ typedef struct event {
   stream *on; /* where it was recorded last */
   uint64_t place;
   double seconds;
+  int destroyed;
 } event;
 
 typedef struct work {
@@ -503,7 +504,7 @@ API cuEventDestroy_v2(void *mark) {
   WITH_CONTEXT;
   event *e = mark;
   if (e->on) run_until(e->on, e->place);
-  free(e);
+  e->destroyed = 1; /* and stays, so that who uses it still is told */
   return end(SUCCESS);
 }
 
@@ -519,6 +520,7 @@ API cuEventRecord(void *mark, void *handle) {
 API cuEventSynchronize(void *mark) {
   WITH_CONTEXT;
   const event *e = mark;
+  if (e->destroyed) return end(INVALID_HANDLE);
   if (e->on) run_until(e->on, e->place);
   return end(lost);
 }

@@ -118,6 +118,9 @@ interface Pinned {
   free(): void;
 }
 
+/** Memory of this package's that was freed: a kernel that touched it would end the device for the whole process. */
+const freed = (memory: CudaMemory): boolean => (memory as Partial<native.CudaMemory>).closed === true;
+
 const overlap = (a: CudaMemory, b: CudaMemory): boolean =>
   a.pointer < b.pointer + BigInt(b.bytes) && b.pointer < a.pointer + BigInt(a.bytes);
 
@@ -288,9 +291,14 @@ class CudaGpu implements Gpu<'cuda'> {
     // No more than two on their way: then the first one comes back.
     while (this.#sent.length >= 2) await this.#sent[0]?.done();
     const block = this.attempt(() => this.pinned.take(bytes));
+    let sent = false;
     return {
       bytes: block.memory.data,
       send: (to, offset, length, queue) => {
+        // Twice, and it would come back twice, for two others at once.
+        if (sent)
+          throw new H5zError('H5Z_PARAMETER', 'the staging buffer was sent before', { remedy: 'ask for another one' });
+        sent = true;
         const stream = this.streamOf(queue, 'upload');
         const part = { pointer: to.pointer + BigInt(offset), bytes: length };
         const doing: Doing = this.put(
@@ -415,19 +423,29 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
   #run(direction: 'decode' | 'encode', { src, dst, chunks, queue }: GpuBatch<'cuda'>): GpuWork {
     const gpu = this.#gpu;
     if (this.#closed) throw new H5zError('H5Z_PARAMETER', 'the pipeline was closed', { remedy: 'prepare another one' });
+    for (const [name, memory] of Object.entries({ src, dst }))
+      if (freed(memory))
+        throw new H5zError('H5Z_PARAMETER', `${name} was freed before`, { remedy: 'decode first and free it then' });
     const n = chunks.length;
     if (n === 0) return { answers: async () => ({ status: new Int32Array(0), sizes: new Float64Array(0) }) };
     const limits = { srcBytes: src.bytes, dstBytes: dst.bytes, alignment: gpu.alignment };
     const planned = plan(direction, this.stages, chunks, limits);
-    if (planned.steps[0]?.stage === undefined)
-      return this.#copy(direction, { src, dst, chunks, ...(queue && { queue }) }, planned);
+    const head = planned.steps[0] as PlanStep;
+    const last = planned.steps.at(-1) as PlanStep;
+    const windows: Partial<Record<PlanMemory, Window>> & Record<'src' | 'dst', Window> = {
+      src: windowOf(src, planned, head.src, planned.sizes),
+      dst: windowOf(dst, planned, last.dst, last.room),
+    };
+    if (overlap(windows.src, windows.dst))
+      throw new H5zError('H5Z_PARAMETER', 'the chunks would be written over what is read', {
+        remedy: 'use other memory, or another part of it, for dst',
+      });
+    if (head.stage === undefined) return this.#copy(direction, { src, dst, chunks, ...(queue && { queue }) }, planned);
 
     const parts = gpu.shape.parts ?? partsOf(chunks);
     if (n * parts > MOST_GROUPS)
       throw new H5zError('H5Z_PARAMETER', `a batch of ${n} chunks`, { remedy: 'pass fewer chunks at once' });
     const tables = tablesOf(planned, n);
-    const head = planned.steps[0] as PlanStep;
-    const last = planned.steps.at(-1) as PlanStep;
     const held: native.CudaMemory[] = [];
     const room = (bytes: number): native.CudaMemory => {
       const one = gpu.attempt(() => gpu.memory.take(bytes));
@@ -436,10 +454,6 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
     };
     const back = (): void => {
       for (const one of held.splice(0)) gpu.memory.give(one);
-    };
-    const windows: Partial<Record<PlanMemory, Window>> = {
-      src: windowOf(src, planned, head.src, planned.sizes),
-      dst: windowOf(dst, planned, last.dst, last.room),
     };
     const scratchOf = ({ stage, to }: PlanStep): number =>
       (parts + 1) * n * SCRATCH + (stage?.scratch[direction] === true ? (windows[to]?.bytes ?? 0) : 0);

@@ -56,7 +56,20 @@ function fits(chunk: GpuChunk, { srcBytes, dstBytes, alignment }: PlanLimits): b
   );
 }
 
-/** Plans a batch. Never throws for chunks that lie outside of the buffers: they get H5Z_E_PARAM and take no part. */
+/** Of chunks that would be written over each other, all but the first: lanes that wait for each other may part where memory changes. */
+function collisions(chunks: readonly GpuChunk[], good: (i: number) => boolean, alignment: number): number[] {
+  const order = chunks.map((_, i) => i).filter((i) => good(i) && (chunks[i]?.dstSize ?? 0) > 0);
+  order.sort((a, b) => (chunks[a]?.dstOffset ?? 0) - (chunks[b]?.dstOffset ?? 0));
+  let end = 0;
+  return order.filter((i) => {
+    const { dstOffset, dstSize } = chunks[i] as GpuChunk;
+    if (dstOffset < end) return true;
+    end = roundUp(dstOffset + dstSize, alignment);
+    return false;
+  });
+}
+
+/** Plans a batch. Never throws for chunks that lie outside of the buffers or in each other: they get H5Z_E_PARAM and take no part. */
 export function plan(
   direction: 'decode' | 'encode',
   stages: readonly GpuStage[],
@@ -72,6 +85,7 @@ export function plan(
   });
   const masks = chunks.map(({ filterMask = 0 }) => filterMask);
   const good = (i: number): boolean => status[i] === 0;
+  for (const i of collisions(chunks, good, limits.alignment)) status[i] = FILTER_ERRORS.H5Z_E_PARAM.value;
   const used = stages
     .map((stage, index) => ({ stage, index }))
     .filter(({ index }) => masks.some((mask, i) => good(i) && !skips(mask, index)));

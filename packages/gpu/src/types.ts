@@ -82,7 +82,7 @@ export interface GpuChunk {
 
 /**
  * Many chunks of one pipeline. Buffers stay the caller's and must not be changed before the work has ended.
- * WebGPU: `src` and `dst` have usage STORAGE and are not the same buffer.
+ * WebGPU: `src` and `dst` have usage STORAGE and are not the same buffer. CUDA: what is read and what is written do not overlap.
  */
 export interface GpuBatch<K extends GpuKind> {
   readonly src: GpuMemory<K>;
@@ -114,8 +114,8 @@ export interface GpuWork {
 
 /**
  * A pipeline ready to run on a device. `decode` and `encode` return at once and never throw for what chunks contain: a
- * damaged chunk, or one whose offsets lie outside of the buffers (H5Z_E_PARAM), has its own status and leaves the
- * others right. They throw H5Z_E_MEMORY where the device has no room for what lies between stages, H5Z_PARAMETER for
+ * damaged chunk, or one whose offsets lie outside of the buffers or in an earlier chunk's room (H5Z_E_PARAM), has its own
+ * status and leaves the others right. They throw H5Z_E_MEMORY where the device has no room for what lies between stages, H5Z_PARAMETER for
  * arguments that are no batch, and H5Z_READ_ONLY for encoding with a stage that only decodes.
  */
 export interface GpuPipeline<K extends GpuKind> {
@@ -133,7 +133,7 @@ export interface GpuPipeline<K extends GpuKind> {
  * next one is filled.
  */
 export interface GpuStaging<K extends GpuKind> {
-  /** Fill it from the start; then call `send`. Not to be touched after that. */
+  /** Fill it from the start; then call `send`, once. Not to be touched after that. */
   readonly bytes: Uint8Array;
   /** Puts the first `length` bytes on their way to `to`, from byte `offset` on (both rounded up to multiples of 4). */
   send(to: GpuMemory<K>, offset: number, length: number, queue?: GpuQueue<K>): void;

@@ -247,7 +247,9 @@ class WebGpu implements WebGpuInUse {
         ),
       );
     } catch (cause) {
-      const errors = (await module.getCompilationInfo()).messages.filter(({ type }) => type === 'error');
+      // A device that was lost meanwhile has nothing to say.
+      const said = await module.getCompilationInfo().catch(() => ({ messages: [] }));
+      const errors = said.messages.filter(({ type }) => type === 'error');
       const why = errors.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ') || messageOf(cause);
       throw noGpu(`${this.device.name} does not take the kernels of ${stage?.name ?? 'the copy'} (${why})`, cause);
     }
@@ -327,9 +329,13 @@ class WebGpu implements WebGpuInUse {
       size,
     );
     const made = buffer;
+    let sent = false;
     return {
       bytes: new Uint8Array(made.getMappedRange()),
       send: (to, offset, length, queue) => {
+        if (sent)
+          throw new H5zError('H5Z_PARAMETER', 'the staging buffer was sent before', { remedy: 'ask for another one' });
+        sent = true;
         made.unmap();
         const encoder = queue ?? this.webgpu.createCommandEncoder();
         encoder.copyBufferToBuffer(made, 0, to, offset, roundUp(length, 4));
@@ -418,6 +424,8 @@ class WebGpuPipeline implements GpuPipeline<'webgpu'> {
   }
 
   #prepared(direction: Direction): void {
+    if (this.#cd.size === 0)
+      throw new H5zError('H5Z_PARAMETER', 'the pipeline was closed', { remedy: 'prepare another one' });
     if (this.#directions.includes(direction)) return;
     throw new H5zError('H5Z_PARAMETER', `the pipeline was not prepared to ${direction}`, {
       remedy: `pass '${direction}' to prepare, or nothing`,

@@ -399,6 +399,32 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
       });
     });
 
+    it('writes no chunk over another one or over what is read, and touches nothing that was freed', async () => {
+      const pipeline = await gpu.prepare([stage('shuffle', [4])]);
+      const [src, dst] = [await gpu.allocate(4000), await gpu.allocate(4000)];
+      const chunk = (srcOffset: number, dstOffset: number) => ({ srcOffset, srcSize: 1000, dstOffset, dstSize: 1000 });
+      const chunks = [chunk(0, 1000), chunk(1000, 2500), chunk(2000, 1999), chunk(2000, 3000), chunk(3000, 0)];
+      const { status } = await pipeline.decode({ src, dst, chunks }).answers();
+      expect([...status]).toEqual([0, 0, H5Z_E_PARAM, H5Z_E_PARAM, 0]);
+
+      const parameter = (message: RegExp) =>
+        expect.objectContaining({ code: 'H5Z_PARAMETER', message: expect.stringMatching(message) });
+      for (const one of [pipeline, await gpu.prepare([])]) {
+        const run = (from: typeof src, to: typeof src, ...some: GpuChunk[]) =>
+          one.decode({ src: from, dst: to, chunks: some });
+        expect(() => run(src, src, chunk(0, 999))).toThrow(parameter(/over what is read/));
+        expect([...(await run(src, src, chunk(0, 1000)).answers()).status]).toEqual([0]);
+        const gone = await gpu.allocate(4000);
+        gpu.free(gone);
+        expect(() => run(gone, dst, chunk(0, 0))).toThrow(parameter(/^src was freed/));
+        expect(() => run(src, gone, chunk(0, 0))).toThrow(parameter(/^dst was freed/));
+      }
+      const staging = await gpu.staging(10);
+      staging.send(src, 0, 10);
+      expect(() => staging.send(src, 0, 10)).toThrow(parameter(/sent before/));
+      for (const one of [src, dst]) gpu.free(one);
+    });
+
     it("works on a caller's stream, on which their own work follows", async () => {
       const file = driver();
       const [device, other] = [openDevice({ library: file }), await openCuda({ library: file })];

@@ -49,6 +49,8 @@ export interface SuiteResult {
   readonly answers: readonly (readonly SuiteAnswer[])[];
   /** Launches that wrote where no chunk has room. */
   readonly strayed: readonly number[];
+  /** What a pipeline says that is used after it was closed, each once. */
+  readonly closed: readonly string[];
 }
 
 /** In the gaps between chunks, to be found there afterwards. */
@@ -68,6 +70,7 @@ const up = (n: number, to: number): number => Math.ceil(n / to) * to;
 export async function runSuite(implementation: GPU, job: SuiteJob): Promise<SuiteResult> {
   const shapes = new Map<string, Gpu<'webgpu'>>();
   const strayed: number[] = [];
+  const closed = new Set<string>();
   const answers: SuiteAnswer[][] = [];
   let device = '';
   let software = false;
@@ -128,9 +131,14 @@ export async function runSuite(implementation: GPU, job: SuiteJob): Promise<Suit
     for (const { place } of places) out.fill(GUARD, place.dstOffset, up(place.dstOffset + place.dstSize, 4));
     if (out.some((byte) => byte !== GUARD)) strayed.push(number);
     pipeline.close();
+    try {
+      pipeline[launch.direction]({ src, dst, chunks });
+    } catch (error) {
+      closed.add(String(error));
+    }
     gpu.free(src);
     gpu.free(dst);
   }
   for (const gpu of shapes.values()) gpu.close();
-  return { device, software, answers, strayed };
+  return { device, software, answers, strayed, closed: [...closed] };
 }

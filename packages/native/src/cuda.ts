@@ -250,10 +250,17 @@ export class CudaModule extends Owned {
 /** A mark on a stream. */
 export class CudaEvent extends Owned {
   protected readonly what = 'event';
+  #waiting = 0;
 
   /** Settles when the device has come by the mark; rejects with what went wrong on the device until then. */
   async done(): Promise<void> {
-    good(await this.cuda.done(handleOf(this)), 'wait for the GPU');
+    const handle = handleOf(this);
+    this.#waiting++;
+    try {
+      good(await this.cuda.done(handle), 'wait for the GPU');
+    } finally {
+      this.#waiting--;
+    }
   }
 
   /** Milliseconds of the device's clock between two events that are done, both made with `timed`. */
@@ -261,8 +268,9 @@ export class CudaEvent extends Owned {
     return good(this.cuda.elapsed(handleOf(earlier), handleOf(this)), 'read the time between two events');
   }
 
+  /** Whoever waits goes on to the end: the driver's event ends with the last of them. */
   close(): void {
-    this.end();
+    this.end(this.#waiting > 0);
   }
 }
 

@@ -372,6 +372,17 @@ describe.skipIf(noKernels !== undefined)(`with a stand-in driver (${noKernels ??
     module.close();
   });
 
+  it('an event that is given back while somebody waits is waited for to the end', async () => {
+    const gpu = device();
+    const [stream, event] = [gpu.stream(), gpu.event()];
+    stream.record(event);
+    const waiting = event.done();
+    event.close();
+    await expect(waiting).resolves.toBeUndefined();
+    expect(event.closed).toBe(true);
+    expect((await failure(() => event.done())).code).toBe('H5Z_PARAMETER');
+  });
+
   it('workers each open the device', async () => {
     const driver = freshDriver(library);
     const script = `
