@@ -112,7 +112,7 @@ export async function stagesFor(kind: GpuKind, options: DecoderOptions): Promise
     const asked = kernelNeeds(filter.description, cdValues);
     // What they refuse they may take in part, where the chunk can be looked into as the stage left it.
     const behind = asked.refusal === undefined ? undefined : knownAdds(registry, stages.slice(index + 1));
-    const frames = behind && (await framesOf(filter.id, cdValues, registry));
+    const frames = behind && (await framesOf(filter.description, cdValues, registry));
     const why = `${what}: ${[asked.refusal, typeof frames === 'string' ? frames : []].flat().join('; ')}`;
     if (asked.refusal !== undefined && typeof frames !== 'object') return but(why);
     const taken = typeof frames === 'object' ? frames.rest : cdValues;

@@ -72,6 +72,12 @@ interface Bitshuffle {
   readonly codec: number;
 }
 
+/** What a filter's blocks are, as {@link BlockIndex.codec}; undefined for filters and *stored* cd_values without such blocks. */
+export function blockCodec(id: number, cdValues: CdValues): number | undefined {
+  if (id === LZ4) return LZ4;
+  return id === BITSHUFFLE ? CODECS[cdValues[4] ?? 0] : undefined;
+}
+
 /** Bytes of the blocks that bitshuffle's cd_values ask for. */
 export function blockBytes(cdValues: CdValues): number {
   const { elem, block } = bitshuffle(cdValues);
@@ -98,7 +104,7 @@ export function blockIndex(chunk: Uint8Array, options: BlockIndexOptions): Block
   if (id !== LZ4 && id !== BITSHUFFLE)
     throw refuse(`filter ${id} has no index of blocks`, `use it for filters ${LZ4} and ${BITSHUFFLE}`);
   const shuffled = id === BITSHUFFLE ? bitshuffle(cdValues) : undefined;
-  const codec = shuffled === undefined ? LZ4 : CODECS[shuffled.codec];
+  const codec = blockCodec(id, cdValues);
   if (codec === undefined)
     throw refuse(`bitshuffle with codec ${shuffled?.codec} has no such blocks`, 'use it where cd_values[4] is 2 or 3');
   const elem = shuffled?.elem ?? 1;

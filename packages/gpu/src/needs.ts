@@ -32,19 +32,39 @@ export function kernelNeeds(description: Described, cdValues: CdValues): KernelN
   };
 }
 
+/**
+ * Another setting of the same filter, by the parameters' names: `cdValues` with what the rule that `size` holds by asks for. The kernels
+ * take its chunks, and how long they are is known. Undefined where there is none.
+ */
+export function plainSetting(description: Described, cdValues: CdValues): number[] | undefined {
+  const plain = [...cdValues];
+  for (const [name, wanted] of Object.entries(description.gpu?.size?.rule?.when ?? {})) {
+    const place = wordOf(description, name);
+    if (place < 0 || place >= plain.length) return undefined;
+    plain[place] = numberOf(description, name, [wanted].flat()[0]);
+  }
+  const { refusal, adds } = kernelNeeds(description, plain);
+  return refusal === undefined && adds === 0 ? plain : undefined;
+}
+
+const named = ({ parameters, derived }: Described, name: string) =>
+  parameters.find((one) => one.name === name) ?? derived?.find((one) => one.name === name);
+
+/** The stored word of a parameter or derived word; -1: it has none. */
+function wordOf(description: Described, name: string): number {
+  const place = description.parameters.find((one) => one.name === name);
+  return (place?.stored ?? place?.client ?? named(description, name)?.stored)?.word ?? -1;
+}
+
+function numberOf(description: Described, name: string, value: unknown): number {
+  return typeof value === 'string' ? (named(description, name)?.values?.[value] ?? -1) : Number(value);
+}
+
 function ruleHolds({ when = {}, product, above = 0 }: Rule, description: Described, cdValues: CdValues): boolean {
-  const named = (name: string) =>
-    description.parameters.find((one) => one.name === name) ?? description.derived?.find((one) => one.name === name);
-  const stored = (name: string): number => {
-    const place = description.parameters.find((one) => one.name === name);
-    const { word } = place?.stored ?? place?.client ?? named(name)?.stored ?? { word: -1 };
-    return cdValues[word] ?? 0;
-  };
-  const number = (name: string, value: unknown): number =>
-    typeof value === 'string' ? (named(name)?.values?.[value] ?? -1) : Number(value);
+  const stored = (name: string): number => cdValues[wordOf(description, name)] ?? 0;
   return (
     Object.entries(when).every(([name, wanted]) =>
-      [wanted].flat().some((value) => number(name, value) === stored(name)),
+      [wanted].flat().some((value) => numberOf(description, name, value) === stored(name)),
     ) &&
     (product === undefined || product.reduce((all, name) => all * stored(name), 1) > above)
   );

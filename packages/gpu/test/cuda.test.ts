@@ -397,6 +397,16 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
         decoder.close();
         gpu.free(into);
       });
+
+      it('says which filter it would take to cut a stage in two', async () => {
+        const without = { ...registry, get: (id: number) => (id === 32015 ? undefined : registry.get(id)) };
+        const stages = stagesFor(['bitshuffle', [0, 4, 4, 0, 3, 3]]);
+        const { path, reason } = await createDecoder(gpu, { registry: without, stages, size: FRAME });
+        expect([path, reason]).toEqual([
+          'cpu',
+          expect.stringMatching(/^bitshuffle \(32008\): .*with filter 32015 in the/),
+        ]);
+      });
     });
 
     it('writes no chunk over another one or over what is read, and touches nothing that was freed', async () => {
