@@ -83,6 +83,9 @@ function onOpenCl(folder: string, launched: readonly string[]) {
   );
   const options = [
     '-cl-std=CL1.2',
+    // PoCL 3.1's optimizer believes of loops that all lanes take them (zfp's encoder wrote blocks that no lane has), and takes
+    // most of the time.
+    '-cl-opt-disable',
     ...Object.entries(FILTER_ERRORS).map(([code, { value }]) => `-D${code}=${value}`),
     ...[join(ABI, 'include'), join(folder, 'src')].map((path) => `-I${path}`),
   ];

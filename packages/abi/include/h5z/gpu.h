@@ -27,6 +27,8 @@
  *     memory after a barrier, so that all lanes of a group decide the same.
  *   - All memory is the caller's. H5Z_GLOBAL stands before every pointer to it; addresses of bytes may have any alignment.
  *   - Fixed-width integers, no recursion, no libc, no static data.
+ *   - The first line of a kernel is as above, up to its brace: h5z/gpu/opencl.h wants it anew. Pointers without H5Z_GLOBAL or
+ *     H5Z_LOCAL are a lane's own, and H5Z_SHARED arrays are a kernel's: OpenCL C knows no others.
  *   - Functions are H5Z_DEVICE, and H5Z_OUTLINE where they are long and run once for a chunk: a call there costs nothing, and
  *     the text has them once. The compiler is asked for short text; H5Z_UNROLL stands before the few loops, of a number of
  *     turns that it knows, that are to be written out: hot ones, and those over an array that is to stay in registers.
