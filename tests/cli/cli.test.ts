@@ -1,7 +1,7 @@
 // The h5z command as people and scripts meet it: output, exit status, help, and errors that say what to do. The files are
 // the golden chunks of filters/, and an HDF5 file that h5wasm writes here.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -128,6 +128,15 @@ describe('h5z', () => {
     expect((await h5z(all, 'digest', file, '--via', 'magic')).status).toBe(2);
     expect((await h5z(all, 'decode', '--filter', '32015', '--cd', 'many')).status).toBe(2);
   });
+});
+
+test.skipIf(!existsSync('/dev/full'))('a reader that has seen enough is no failure, a full disk is one', () => {
+  const script = (to: string) => `"${process.execPath}" "${MAIN}" which --json 2>&1 ${to}; echo "status $?"`;
+  const run = (to: string) =>
+    spawnSync('/bin/bash', ['-o', 'pipefail', '-c', script(to)], { cwd: none, encoding: 'utf8' });
+  expect(run('| true').stdout).toBe('status 0\n');
+  const full = run('> /dev/full');
+  expect(full.stdout).toContain('status 1');
 });
 
 describe('h5z which', () => {

@@ -133,8 +133,6 @@ double EXPORT(h5c_open)(double size) {
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   h5c_file_size = size;
   file = H5Fopen("file", H5F_ACC_RDONLY, H5P_DEFAULT);
-  /* A writer that died leaves the file marked as open; that is no reason not to read it. */
-  if (file < 0) file = H5Fopen("file", H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
   if (file < 0) return h5c_fail("not an HDF5 file");
   H5O_info2_t info;
   if (H5Oget_info3(file, &info, H5O_INFO_BASIC) < 0) return h5c_fail("no root group");
@@ -543,6 +541,8 @@ __attribute__((import_module("h5z"), import_name("h5z_take"))) extern void h5z_t
 struct grid {
   int rank;
   hsize_t chunk[H5S_MAX_RANK], counts[H5S_MAX_RANK];
+  int turned; /* the unlimited dimension of an extensible array, where it is not the first; else 0 */
+  hsize_t most[H5S_MAX_RANK]; /* chunks along each dimension when the dataset is as large as it may be; not along that one */
   double *records;
   uint32_t filled; /* doubles */
 };
@@ -552,10 +552,29 @@ static void give(struct grid *grid) {
   grid->filled = 0;
 }
 
+/* An extensible array has the unlimited dimension first, but libhdf5's walk over it (H5D__earray_idx_iterate_cb, which
+ * H5Dchunk_iter and H5Dget_chunk_info share) counts its elements as if no dimension had changed its place. So what it gives
+ * are no coordinates, but tell the number of the element. */
+static void turn(const struct grid *grid, const hsize_t *offset, hsize_t *right) {
+  hsize_t number = 0;
+  for (int i = grid->turned; i < grid->rank; i++) number = number * grid->most[i] + offset[i] / grid->chunk[i];
+  for (int i = grid->rank - 1; i >= 0; i--) {
+    if (i == grid->turned) continue;
+    right[i] = number % grid->most[i] * grid->chunk[i];
+    number /= grid->most[i];
+  }
+  right[grid->turned] = number * grid->chunk[grid->turned];
+}
+
 /* One chunk is four doubles. What lies outside the grid ends the walk with an error that names it. */
 static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t size, void *data) {
   struct grid *grid = data;
+  hsize_t right[H5S_MAX_RANK];
   if (address == HADDR_UNDEF) return 0;
+  if (grid->turned) {
+    turn(grid, offset, right);
+    offset = right;
+  }
   double number = 0;
   for (int i = 0; i < grid->rank; i++) {
     hsize_t at = offset[i] / grid->chunk[i];
@@ -580,14 +599,21 @@ static herr_t visit_chunk(const hsize_t *offset, unsigned mask, haddr_t address,
 }
 
 static int get_grid(hid_t dataset, struct grid *grid) {
-  hsize_t shape[H5S_MAX_RANK];
+  hsize_t shape[H5S_MAX_RANK], max[H5S_MAX_RANK];
+  H5D_chunk_index_t index = H5D_CHUNK_IDX_BTREE;
   hid_t space = H5Dget_space(dataset), dcpl = H5Dget_create_plist(dataset);
   int good = space >= 0 && dcpl >= 0;
-  grid->rank = good ? H5Sget_simple_extent_dims(space, shape, NULL) : -1;
+  grid->rank = good ? H5Sget_simple_extent_dims(space, shape, max) : -1;
   good = good && grid->rank >= 0 && H5Pget_chunk(dcpl, H5S_MAX_RANK, grid->chunk) == grid->rank;
   for (int i = 0; good && i < grid->rank; i++) {
     if (grid->chunk[i] == 0) good = 0;
     else grid->counts[i] = shape[i] / grid->chunk[i] + (shape[i] % grid->chunk[i] != 0);
+  }
+  good = good && H5Dget_chunk_index_type(dataset, &index) >= 0;
+  for (int i = 0; good && index == H5D_CHUNK_IDX_EARRAY && i < grid->rank; i++) {
+    grid->most[i] = max[i] / grid->chunk[i] + (max[i] % grid->chunk[i] != 0);
+    if (max[i] == H5S_UNLIMITED) grid->turned = i;
+    else if (grid->most[i] == 0) good = 0;
   }
   if (dcpl >= 0) H5Pclose(dcpl);
   if (space >= 0) H5Sclose(space);

@@ -10,6 +10,9 @@
 /* The module's file driver. */
 extern const H5FD_class_t h5c_driver;
 
+/* Milliseconds since 1970, for what is written; 0: nobody has told. */
+extern double h5c_time_of_day;
+
 /* Bytes in the file that this module instance reads. */
 extern double h5c_file_size;
 

@@ -62,6 +62,21 @@ double h5w_storage_of(hid_t dataset) {
   return H5_addr_defined(at) ? (double)at : -1;
 }
 
+/* --- times ------------------------------------------------------------------------------------------------------- */
+
+/* What is done to an object of the copy is no change of it: its times are those of the original. */
+static int times_stay;
+
+herr_t __real_H5O_touch(const H5O_loc_t *object, bool force);
+herr_t __wrap_H5O_touch(const H5O_loc_t *object, bool force) {
+  return times_stay ? SUCCEED : __real_H5O_touch(object, force);
+}
+
+herr_t __real_H5O_touch_oh(H5F_t *f, H5O_t *header, bool force);
+herr_t __wrap_H5O_touch_oh(H5F_t *f, H5O_t *header, bool force) {
+  return times_stay ? SUCCEED : __real_H5O_touch_oh(f, header, force);
+}
+
 /* --- the copy ---------------------------------------------------------------------------------------------------- */
 
 static double *map;
@@ -130,6 +145,7 @@ int h5w_copy_all(hid_t source, hid_t target, const double *skip, uint32_t count)
   memset(&info, 0, sizeof info);
   info.max_depth = -1;
   info.lcpl_id = H5P_LINK_CREATE_DEFAULT;
+  times_stay = 1;
   left_out = skip;
   left_out_count = count;
   H5O_loc_reset(&from);
@@ -172,6 +188,29 @@ int h5w_transplant(hid_t dataset, hid_t model) {
     good = good && (pline->nused == 0 ||
                     H5O_msg_append_oh(f, oh, H5O_PLINE_ID, H5O_MSG_FLAG_CONSTANT, 0, (void *)pline) >= 0);
     good = good && H5O_msg_append_oh(f, oh, H5O_LAYOUT_ID, 0, 0, &m->shared->layout) >= 0;
+    result = H5O_unpin(oh) >= 0 && good ? 0 : -1;
+  }
+  H5AC_tag(tag, NULL);
+  H5CX_pop(false);
+  return result;
+}
+
+int h5w_set_alloc_time(hid_t dataset, int time) {
+  H5D_t *d = (H5D_t *)H5VL_object_verify(dataset, H5I_DATASET);
+  H5CX_node_t context = {{0}, NULL};
+  haddr_t tag = HADDR_UNDEF;
+  int result = -1;
+  if (!d || H5CX_push(&context) < 0) return -1;
+  H5AC_tag(d->oloc.addr, &tag);
+  H5F_t *f = d->oloc.file;
+  H5O_t *oh = H5O_pin(&d->oloc);
+  if (oh) {
+    H5O_fill_t *fill = &d->shared->dcpl_cache.fill;
+    int good = 1;
+    for (size_t i = 0; good && i < oh->nmesgs; i++)
+      if (oh->mesg[i].type->id == H5O_FILL_NEW_ID) good = H5O__release_mesg(f, oh, &oh->mesg[i], true) >= 0;
+    fill->alloc_time = (H5D_alloc_time_t)time;
+    good = good && H5O_msg_append_oh(f, oh, H5O_FILL_NEW_ID, H5O_MSG_FLAG_CONSTANT, 0, fill) >= 0;
     result = H5O_unpin(oh) >= 0 && good ? 0 : -1;
   }
   H5AC_tag(tag, NULL);

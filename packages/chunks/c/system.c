@@ -1,11 +1,13 @@
 /* What Emscripten's libc would ask an operating system for, answered inside the module, so that it imports only what the
- * other files here ask of the host: no files, no environment, output that goes nowhere, and a clock that leaps a second
- * whenever it is read: libhdf5 sleeps before it reads damaged metadata again, and a sleep without a system is a loop that
- * asks for the time. */
+ * other files here ask of the host: no files, no environment, output that goes nowhere, the time of day that the host has
+ * told, and else a clock that leaps a second whenever it is read: libhdf5 sleeps before it reads damaged metadata again, and
+ * a sleep without a system is a loop that asks for the time. */
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WASI_OK = 0, WASI_BADF = 8 };
+enum { WASI_OK = 0, WASI_BADF = 8, WASI_REALTIME = 0 };
+
+double h5c_time_of_day; /* h5c.h, whose headers declare the functions below in their own way */
 
 struct wasi_slice {
   const uint8_t *data;
@@ -57,8 +59,9 @@ uint32_t __wasi_args_get(uint8_t **arguments, uint8_t *buffer) {
 }
 uint32_t __wasi_clock_time_get(uint32_t clock, uint64_t precision, uint64_t *time) {
   static uint64_t now;
-  (void)clock, (void)precision;
-  *time = now += 1000000000;
+  (void)precision;
+  now += 1000000000;
+  *time = clock == WASI_REALTIME && h5c_time_of_day > 0 ? (uint64_t)(h5c_time_of_day * 1e6) : now;
   return WASI_OK;
 }
 uint32_t __wasi_clock_res_get(uint32_t clock, uint64_t *resolution) {

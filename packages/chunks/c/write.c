@@ -3,6 +3,7 @@
  *
  *   h5w_open(number, writable)          opens a file; h5w_create(number, like) makes one with the creation properties and the
  *                                       format version of an open one; h5w_flush, h5w_close
+ *   h5w_time(now)                       tells the time of day, which objects get that keep track of it: milliseconds since 1970
  *   h5w_filter_class(id, name)          makes libhdf5 take filter `id`, whose work the host does (h5z_filter)
  *   h5w_select(number, address)         makes a dataset the one that the next calls mean: h5w_select_path by path
  *   h5w_chunk(offset, mask, data, size) direct chunk write; h5w_extend(dims) changes the extent; h5w_release closes it
@@ -31,6 +32,7 @@ __attribute__((import_module("h5z"), import_name("h5z_filter"))) extern void *h5
 
 static hid_t files[FILES] = {-1, -1, -1, -1, -1, -1, -1, -1};
 static hid_t selected = H5I_INVALID_HID;
+static int alloc_time = H5D_ALLOC_TIME_INCR; /* that of the dataset which h5w_pipeline has changed */
 static const void *answer;
 static size_t answer_size;
 
@@ -47,15 +49,24 @@ static void start(void) {
 
 static hid_t file_of(int number) { return number >= 0 && number < FILES ? files[number] : H5I_INVALID_HID; }
 
+int EXPORT(h5w_time)(double now) {
+  h5c_time_of_day = now;
+  return 0;
+}
+
 int EXPORT(h5w_open)(int number, int writable) {
   char name[16];
   start();
   if (number < 0 || number >= FILES || files[number] >= 0) return h5c_fail("no such file number");
   snprintf(name, sizeof name, "%d", number);
-  files[number] = H5Fopen(name, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, H5P_DEFAULT);
-  /* A writer that died leaves the file marked as open; that is no reason not to read it. */
-  if (files[number] < 0 && !writable) files[number] = H5Fopen(name, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
-  return files[number] < 0 ? h5c_fail("not an HDF5 file") : 0;
+  hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
+  /* A writer that died leaves the file marked as open; that is no reason not to read it. The property is h5clear's. */
+  bool clear = true;
+  if (!writable) H5Pset(fapl, "clear_status_flags", &clear);
+  files[number] = H5Fopen(name, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, fapl);
+  int failed = files[number] < 0 ? h5c_fail("not an HDF5 file") : 0;
+  H5Pclose(fapl);
+  return failed;
 }
 
 int EXPORT(h5w_create)(int number, int like) {
@@ -84,9 +95,11 @@ static void release(void) {
 
 int EXPORT(h5w_release)(void) {
   start();
-  herr_t closed = selected >= 0 ? H5Oclose(selected) : 0;
+  int good = selected < 0 || alloc_time == H5D_ALLOC_TIME_INCR || h5w_set_alloc_time(selected, alloc_time) == 0;
+  if (selected >= 0) good = H5Oclose(selected) >= 0 && good;
   selected = H5I_INVALID_HID;
-  return closed < 0 ? h5c_fail("the dataset cannot be closed") : 0;
+  alloc_time = H5D_ALLOC_TIME_INCR;
+  return !good ? h5c_fail("the dataset cannot be closed") : 0;
 }
 
 int EXPORT(h5w_flush)(int number) {
@@ -224,9 +237,11 @@ int EXPORT(h5w_pipeline)(int number, double address, const uint32_t *filters, ui
   if (id < 0) return h5c_fail("the dataset cannot be opened");
   hid_t dcpl = H5Dget_create_plist(id), type = H5Dget_type(id), space = H5Dget_space(id), plain = H5I_INVALID_HID;
   unsigned options = 0;
+  H5D_alloc_time_t when = H5D_ALLOC_TIME_INCR;
   int good = dcpl >= 0 && space >= 0 && (plain = H5Tcopy(type)) >= 0;
   if (good && H5Pget_nfilters(dcpl) > 0) good = H5Premove_filter(dcpl, H5Z_FILTER_ALL) >= 0;
-  if (good && H5Pget_layout(dcpl) == H5D_CHUNKED) good = H5Pget_chunk_opts(dcpl, &options) >= 0;
+  if (good && H5Pget_layout(dcpl) == H5D_CHUNKED)
+    good = H5Pget_chunk_opts(dcpl, &options) >= 0 && H5Pget_alloc_time(dcpl, &when) >= 0;
   if (good && chunk) {
     hsize_t dims[H5S_MAX_RANK];
     for (uint32_t i = 0; i < rank && i < H5S_MAX_RANK; i++) dims[i] = (hsize_t)chunk[i];
@@ -239,6 +254,7 @@ int EXPORT(h5w_pipeline)(int number, double address, const uint32_t *filters, ui
   good = good && H5Pset_alloc_time(dcpl, H5D_ALLOC_TIME_INCR) >= 0;
   hid_t model = good ? H5Dcreate_anon(file_of(number), plain, space, dcpl, H5P_DEFAULT) : H5I_INVALID_HID;
   good = model >= 0 && h5w_transplant(id, model) == 0;
+  alloc_time = when; /* h5w_release sets it: room made before the chunks come would have to go through the pipeline */
   int failed = good ? 0 : h5c_fail("the pipeline cannot be set");
   if (model >= 0) H5Dclose(model);
   if (plain >= 0) H5Tclose(plain);

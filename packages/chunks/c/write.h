@@ -18,4 +18,7 @@ const double *h5w_map(size_t *size);
 /* Gives an empty dataset the pipeline, layout and allocation time of another empty one. 0 or -1. */
 int h5w_transplant(hid_t dataset, hid_t model);
 
+/* When libhdf5 makes room for an open dataset's chunks (H5D_alloc_time_t). 0 or -1. */
+int h5w_set_alloc_time(hid_t dataset, int time);
+
 #endif

@@ -18,6 +18,7 @@ import { loadPipeline, type PipelineFinder, readBands } from './read.js';
 import { fileSource, fileSystem } from './source.js';
 import { fileStorage, readOnlyStorage, type Storage } from './storage.js';
 import type { Chunk } from './types.js';
+import { MAX_WRITTEN_RANK } from './write.js';
 import { Hdf5Writer, loadWriteModule } from './write-module.js';
 
 /** A stage as a caller chooses it: *client* cd_values. A FilterSpec of a filter package is one. */
@@ -39,6 +40,8 @@ export interface RepackProgress {
   readonly total: number;
   /** What they take in the new file. */
   readonly stored: number;
+  /** All is written: `done` are the bytes read again from the new file. */
+  readonly verifying: boolean;
 }
 
 export interface RepackOptions {
@@ -104,15 +107,17 @@ const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /**
  * Writes `input` to `output` with another pipeline for its datasets. The new file appears under its name when it is
- * whole, synced and verified; until then it is a temporary file beside it, which a failure or `signal` removes.
+ * whole, synced and verified; until then it is a temporary file beside it, which a failure or `signal` removes. Where
+ * `output` is a symbolic link, what it leads to is written.
  *
  * Kept as they are, with a reason in the report: variable-length data and references, virtual datasets, external data,
  * datasets without chunks (unless `chunk` gives them some), and what the filter is not for.
  * Throws H5Z_FILE for files that cannot be read or written, what filters throw, H5Z_E_INTERNAL when verifying fails.
  */
-export async function repack(input: string, output: string, options: RepackOptions): Promise<RepackReport> {
+export async function repack(input: string, out: string, options: RepackOptions): Promise<RepackReport> {
   const fs = fileSystem();
   if (fs === undefined) throw new H5zError('H5Z_FILE', 'there is no file system here to repack files in', {});
+  const output = destination(fs, out);
   const started = performance.now();
   if (!options.dryRun) refuseTarget(fs, input, output, options.overwrite === true);
   const file = await open(input);
@@ -160,8 +165,26 @@ export async function repack(input: string, output: string, options: RepackOptio
   }
 }
 
-function refuseTarget(fs: NonNullable<ReturnType<typeof fileSystem>>, input: string, output: string, replace: boolean) {
-  if (!fs.existsSync(output)) return;
+/** Linux follows as many. */
+const MAX_LINKS = 40;
+
+type Files = NonNullable<ReturnType<typeof fileSystem>>;
+
+/** The file that `path` names: what a symbolic link leads to, there or not, rather than the link. */
+function destination(fs: Files, path: string): string {
+  const { dirname, resolve } = process.getBuiltinModule('node:path');
+  let place = path;
+  for (let links = 0; fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink(); links++) {
+    if (links === MAX_LINKS) throw new H5zError('H5Z_FILE', `${path} is a symbolic link that leads nowhere`);
+    place = resolve(dirname(place), fs.readlinkSync(place));
+  }
+  return place;
+}
+
+function refuseTarget(fs: Files, input: string, output: string, replace: boolean) {
+  const there = fs.statSync(output, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isFile()) throw new H5zError('H5Z_FILE', `${output} is no file`, { remedy: 'name a file to write' });
   if (fs.existsSync(input) && fs.realpathSync(input) === fs.realpathSync(output)) {
     throw new H5zError('H5Z_FILE', `${output} is the file to read`, { remedy: 'give the new file another name' });
   }
@@ -176,6 +199,8 @@ async function plan(dataset: Dataset, options: RepackOptions): Promise<Job | str
   if (info.external?.length) return 'its data lie in external files';
   if (info.space !== 'simple') return 'not an array';
   if (pointsElsewhere(info.type)) return 'variable-length data or references';
+  if (info.shape.length > MAX_WRITTEN_RANK)
+    return `${info.shape.length} dimensions, of which libhdf5 writes no single chunks`;
   const asked = options.chunk?.length === info.shape.length ? options.chunk : undefined;
   const chunk = asked?.map((n, i) => Math.min(n, Math.max(1, info.maxShape[i] ?? n))) ?? info.chunk;
   if (chunk === undefined) return `${info.layout}, not chunked`;
@@ -235,7 +260,6 @@ async function write(
     const addresses = library.copy(0, 1, storage);
     library.close(1); // the root group is another now
     library.open(1, true);
-    const total = jobs.reduce((sum, { dataset }) => sum + dataset.byteLength, 0);
     let done = 0;
     for (const job of jobs) {
       const at = addresses.get(job.address);
@@ -247,8 +271,7 @@ async function write(
         library.writeChunk(offset, filterMask, data);
         job.stored += data.length;
         done += bytes;
-        const progress = { dataset: job.dataset.path, done: Math.min(done, total), total, stored: stored(jobs) };
-        options.onProgress?.(progress);
+        tell(job, done, jobs, options, false);
       }
       library.release();
     }
@@ -263,7 +286,12 @@ async function write(
   }
 }
 
-const stored = (jobs: readonly Job[]) => jobs.reduce((sum, job) => sum + job.stored, 0);
+/** `done`: bytes of chunks, which stick out of the dataset at its edges. */
+function tell(job: Job, done: number, jobs: readonly Job[], { onProgress }: RepackOptions, verifying: boolean): void {
+  const total = jobs.reduce((sum, { dataset }) => sum + dataset.byteLength, 0);
+  const stored = jobs.reduce((sum, job) => sum + job.stored, 0);
+  onProgress?.({ dataset: job.dataset.path, done: Math.min(done, total), total, stored, verifying });
+}
 
 /** Every filter that a dataset has or will have; with its code where libhdf5 itself must run it: for pointers in chunks. */
 async function addFilters(
@@ -443,6 +471,7 @@ function* cutRow(
 /** Reads the new file from the beginning: every changed dataset decodes to the values that were encoded. */
 async function verify(path: string, jobs: readonly Job[], options: RepackOptions): Promise<void> {
   const file = await open(path);
+  let done = 0;
   try {
     for (const job of jobs) {
       const dataset = file.dataset(job.dataset.path);
@@ -460,7 +489,9 @@ async function verify(path: string, jobs: readonly Job[], options: RepackOptions
         if (digest !== undefined && digest !== digestOf(data)) {
           throw wrong(`chunk ${offset.join()} reads back as other values`);
         }
+        done += data.length;
         release(data);
+        tell(job, done, jobs, options, true);
       }
       if (expected.size > 0) throw wrong(`${expected.size} chunks are missing in the new file`);
     }

@@ -80,6 +80,16 @@ export class MemoryStorage implements Storage {
   close(): void {}
 }
 
+/** By what the system says; else the path is to be looked at. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: 'make room on that disk, or write to another',
+  EDQUOT: 'make room within your quota, or write to another disk',
+  EFBIG: 'write to a file system that takes files of this size',
+  EACCES: 'get the right to write there, or write to another folder',
+  EPERM: 'get the right to write there, or write to another folder',
+  EROFS: 'that file system is read-only: write to another folder',
+};
+
 /** A file on disk as a storage. `wx` makes a new one, `r+` opens one that is there; H5Z_FILE says why it cannot. */
 export function fileStorage(path: string, mode: 'r+' | 'wx'): Storage {
   const fs = fileSystem();
@@ -94,7 +104,8 @@ export function fileStorage(path: string, mode: 'r+' | 'wx'): Storage {
     } catch (cause) {
       const reason =
         cause instanceof Error ? cause.message.replace(/^[A-Z]+: /, '').replace(/, .*/, '') : String(cause);
-      throw new H5zError('H5Z_FILE', `${path} cannot be written (${reason})`, { cause });
+      const remedy = REMEDIES[(cause as NodeJS.ErrnoException).code ?? ''];
+      throw new H5zError('H5Z_FILE', `${path} cannot be written (${reason})`, remedy ? { cause, remedy } : { cause });
     }
   };
   // 'wx' of Node opens for writing only.

@@ -9,6 +9,7 @@ import type { Storage } from './storage.js';
 interface Exports {
   readonly memory: WebAssembly.Memory;
   _initialize(): void;
+  h5w_time(now: number): number;
   h5w_open(number: number, writable: number): number;
   h5w_create(number: number, like: number): number;
   h5w_flush(number: number): number;
@@ -189,6 +190,7 @@ export class Hdf5Writer {
     this.#hostError = undefined;
     try {
       const x = this.#x;
+      x.h5w_time(Date.now());
       if (work(x) < 0) throw this.#hostError ?? this.#failure(x);
       const at = x.h5w_result() >>> 0;
       return new Uint8Array(x.memory.buffer, at, x.h5w_result_size() >>> 0).slice();

@@ -44,6 +44,9 @@ export interface Written {
   readonly file?: Uint8Array;
 }
 
+/** H5D__chunk_direct_write has no room for the coordinates of one more. */
+export const MAX_WRITTEN_RANK = 31;
+
 /** Files that this process is writing, by real path: libhdf5 would find out too late. */
 const busy = new Set<string>();
 
@@ -74,6 +77,10 @@ export async function writeChunks(
     const { chunk, layout } = dataset.info;
     if (layout !== 'chunked' || chunk === undefined) {
       throw dataset.error('H5Z_E_UNSUPPORTED', `it is ${layout}, not chunked`, 'create it with chunks');
+    }
+    if (chunk.length > MAX_WRITTEN_RANK) {
+      const problem = `libhdf5 cannot put single chunks into ${chunk.length} dimensions`;
+      throw dataset.error('H5Z_E_UNSUPPORTED', problem, 'write it with H5Dwrite');
     }
     const extent = shape ?? dataset.info.shape;
     const check = (offset: readonly number[]) => {

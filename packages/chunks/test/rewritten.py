@@ -67,8 +67,10 @@ def make(path, libver):
         dcpl = h5p.create(h5p.DATASET_CREATE)
         dcpl.set_chunk((10,))
         dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        dcpl.set_obj_track_times(True)
         early = np.arange(95, dtype="<i4")
         h5d.create(f.id, b"early", h5t.STD_I32LE, h5s.create_simple((95,)), dcpl).write(h5s.ALL, h5s.ALL, early)
+        f.create_dataset("wide", data=a, chunks=(64, 100), maxshape=(300, None), shuffle=True)
     with open(path, "r+b") as f:
         f.write(b"what the user put before the file")
 
@@ -111,7 +113,9 @@ def facts_of(path):
                 facts[path] = "same as " + seen[token]
                 return
             seen[token] = path
-            fact = facts[path] = {"attributes": attributes(o), "links": h5py.h5o.get_info(o.id).rc}
+            info = h5py.h5o.get_info(o.id)
+            times = [info.atime, info.mtime, info.ctime, info.btime]
+            fact = facts[path] = {"attributes": attributes(o), "links": info.rc, "times": times}
             if isinstance(o, h5py.Dataset):
                 dcpl = o.id.get_create_plist()
                 fact["type"] = [str(o.dtype), o.id.get_type().committed(), repr(o.id.get_type().encode())]
@@ -121,6 +125,7 @@ def facts_of(path):
                 pipelines[path] = {
                     "filters": [dcpl.get_filter(i)[0] for i in range(dcpl.get_nfilters())],
                     "chunk": o.chunks,
+                    "early": dcpl.get_alloc_time() == h5d.ALLOC_TIME_EARLY,
                     "chunks": o.id.get_num_chunks() if o.chunks else 0,
                 }
             elif isinstance(o, h5py.Group):

@@ -33,6 +33,11 @@ with h5py.File(path, "w", libver=libver) as f:
     add("implicit", i, chunks=(2, 5))
     add("fixed", i, chunks=(2, 5), fletcher32=True)
     add("growing", i, chunks=(2, 5), maxshape=(None, 11), compression="gzip", shuffle=True)
+    add("wider", i, chunks=(2, 5), maxshape=(7, None), compression="gzip")
+    add("wider, higher", i, chunks=(2, 5), maxshape=(20, None))
+    wide = f.create_dataset("wide, in part", (7, 11), "<i4", chunks=(2, 3), maxshape=(7, None), shuffle=True, fillvalue=-7)
+    wide[3:5, 0:4] = 9
+    add("middle", np.arange(7 * 11 * 5).reshape(7, 11, 5).astype("<i4"), chunks=(2, 3, 4), maxshape=(9, None, 5))
     add("growing2", i, chunks=(2, 5), maxshape=(None, None))
     sparse = f.create_dataset("sparse", (7, 11), "<i2", chunks=(3, 3), fillvalue=-7, compression="gzip")
     sparse[4:6, 4:8] = 5

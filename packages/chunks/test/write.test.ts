@@ -1,7 +1,16 @@
 // Writing: chunks into existing datasets, and whole files with another pipeline, as h5py and h5dump see them afterwards.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -99,6 +108,30 @@ with h5py.File(${JSON.stringify(path)}, 'w', libver='latest') as f:
     expect(read(path)[1]?.slice(0, 3)).toEqual([3, 4, 5]);
   });
 
+  test('an object that keeps track of its times gets the time of day', async () => {
+    const path = join(folder, 'times.h5');
+    python(
+      '-c',
+      `import h5py; h5py.File(${JSON.stringify(path)}, 'w', libver='latest').create_dataset('x/y', (10, 7), '<i4', chunks=(4, 3),
+        maxshape=(None, 7), track_times=True)`,
+    );
+    await writeChunks(path, '/x/y', [whole([12, 0])], { shape: [16, 7] });
+    const time = `import h5py; print(h5py.h5o.get_info(h5py.File(${JSON.stringify(path)})['x/y'].id).ctime)`;
+    expect(new Date(Number(python('-c', time)) * 1000).getFullYear()).toBeGreaterThanOrEqual(2026);
+  });
+
+  test('32 dimensions are refused', async () => {
+    const path = join(folder, 'dimensions.h5');
+    python(
+      '-c',
+      `import h5py; h5py.File(${JSON.stringify(path)}, 'w').create_dataset('x', (1,) * 32, '<i4', chunks=(1,) * 32)`,
+    );
+    const chunk = { offset: new Array<number>(32).fill(0), data: new Uint8Array(4) };
+    await expect(writeChunks(path, '/x', [chunk])).rejects.toMatchObject({ code: 'H5Z_E_UNSUPPORTED' });
+    const report = await repack(path, `${path}.new`, { stages: [shuffle], registry });
+    expect(report.datasets).toMatchObject([{ dataset: '/x', changed: false }]);
+  });
+
   test('refuses a file that a writer has open', async () => {
     const path = join(folder, 'open.h5');
     const { id, cdValues } = ours();
@@ -128,6 +161,7 @@ describe.skipIf(env.python === undefined)('repack', () => {
     expect(objects).toBeGreaterThan(20);
     for (const { dataset } of changed) expect(pipelines[dataset].filters, dataset).toEqual([2, ours().id]);
     expect(changed.map(({ dataset }) => dataset)).toEqual(expect.arrayContaining(['/g/a', '/one chunk', '/early']));
+    expect([pipelines['/early'].early, pipelines['/g/a'].early]).toEqual([true, false]);
 
     for (const chunk of [[37, 90], [7], [1000, 1000]]) {
       await repack(input, output, { stages, registry, chunk, overwrite: true });
@@ -170,6 +204,46 @@ describe.skipIf(env.python === undefined)('repack', () => {
     writeFileSync(cut, readFileSync(input).subarray(0, 200_000));
     await expect(repack(cut, `${cut}.out`, { stages, registry })).rejects.toMatchObject({ name: 'H5zError' });
     expect(existsSync(`${cut}.out`)).toBe(false);
+  });
+
+  test('reads what a writer, at work or dead, has left marked as open; says when a file is none', async () => {
+    const input = join(folder, 'marked.h5');
+    const copies = [`${input}.plain`, `${input}.swmr`];
+    python(
+      '-c',
+      `import h5py, numpy as np, shutil, sys
+f = h5py.File(sys.argv[1], 'w', libver='latest')
+f.create_dataset('x', data=np.arange(100), chunks=(10,), maxshape=(None,), compression='gzip')
+f.flush(); shutil.copy(sys.argv[1], sys.argv[2])
+f.swmr_mode = True
+f['x'][50:] = 5
+f.flush(); shutil.copy(sys.argv[1], sys.argv[3])`,
+      input,
+      ...copies,
+    );
+    for (const copy of copies) {
+      await repack(copy, `${copy}.new`, { stages: [ours()], registry });
+      const values = 'import h5py, sys; print(int(h5py.File(sys.argv[1])["x"][()].sum()))';
+      expect(python('-c', values, `${copy}.new`).trim()).toBe(copy.endsWith('swmr') ? '1475' : '4950');
+    }
+    writeFileSync(input, 'no HDF5 file');
+    const none = { code: 'H5Z_E_CORRUPT', message: expect.stringContaining('signature not found') };
+    await expect(open(input)).rejects.toMatchObject(none);
+  });
+
+  test.skipIf(process.platform === 'win32')('writes what a symbolic link leads to, and only files', async () => {
+    const input = join(folder, 'straight.h5');
+    const [link, target] = [join(folder, 'link.h5'), join(folder, 'behind.h5')];
+    rewritten('make', input, 'latest');
+    symlinkSync('behind.h5', link);
+    await repack(input, link, { stages: [shuffle], registry });
+    expect(readlinkSync(link)).toBe('behind.h5');
+    expect(JSON.parse(rewritten('compare', input, target)).different).toEqual([]);
+    symlinkSync('circle.h5', join(folder, 'circle.h5'));
+    for (const none of [folder, join(folder, 'circle.h5')]) {
+      const refused = repack(input, none, { stages: [shuffle], registry, overwrite: true });
+      await expect(refused).rejects.toMatchObject({ code: 'H5Z_FILE' });
+    }
   });
 
   test('a lossy filter is verified to decode, and where it is not for the data they are kept', async () => {

@@ -239,7 +239,8 @@ Examples:
   .action(async (input: string, output: string, options: RepackFlags) => {
     const registry = await installed();
     const controller = new AbortController();
-    const stop = () => controller.abort(new H5zError('H5Z_FILE', 'interrupted: nothing was written'));
+    const stop = () =>
+      controller.abort(new H5zError('H5Z_FILE', 'interrupted: nothing was written', { remedy: 'run it again' }));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
     const progress = new Progress(input);
     const started = performance.now();
@@ -640,6 +641,13 @@ function pipelineOf({ filters, maskedChunks }: Inspection['datasets'][number], s
   const masked = maskedChunks > 0 ? ` (skipped for ${maskedChunks} chunks)` : '';
   return `${stages.join(' -> ') || 'none'}${masked}`;
 }
+
+// A reader that has seen enough (`h5z which | head`) is no failure; an answer that could not be written is one.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  complain(`the answer cannot be written (${error.message})`);
+  process.exit(FAILED);
+});
 
 try {
   await program.parseAsync();

@@ -24,6 +24,8 @@ export function stagesOf(texts: readonly string[], registry: Registry): ChosenSt
     const colon = word.indexOf(':');
     const last = chosen.at(-1);
     if (word === 'none') continue;
+    if (word === '')
+      throw new H5zError('H5Z_PARAMETER', 'a filter has no name', { remedy: 'write zstd:level=9, or none' });
     if (colon > 0) chosen.push({ name: word.slice(0, colon), parameters: [word.slice(colon + 1)] });
     else if (!word.includes('=')) chosen.push({ name: word, parameters: [] });
     else if (last) last.parameters.push(word);
@@ -79,9 +81,10 @@ function quoted(pair: string): string {
 }
 
 /** `34 %, 210 MB/s, 3.1 times smaller, 12 s left`. */
-export function progressInWords({ done, total, stored }: RepackProgress, seconds: number): string {
+export function progressInWords({ done, total, stored, verifying }: RepackProgress, seconds: number): string {
   const rate = done / Math.max(seconds, 1e-3);
   const share = total > 0 ? Math.floor((done / total) * 100) : 100;
+  if (verifying) return `written, ${share} % of it verified`;
   const left = Math.ceil((total - done) / Math.max(rate, 1));
   return `${share} %, ${bytesInWords(rate)}/s, ratio ${(done / Math.max(stored, 1)).toFixed(2)}, ${left} s left`;
 }
