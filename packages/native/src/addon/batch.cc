@@ -223,6 +223,9 @@ bool PlacementOf(napi_env env, napi_value value, Placement* place) {
 // The smallest result that is: below, memory is used again by the engine's allocator. src/memory.ts has the same.
 constexpr size_t kLeastLent = 1u << 20;
 
+// Outputs from here on are larger than what caches keep until somebody reads them.
+constexpr size_t kPastCaches = 32u << 20;
+
 // What is to become of a chunk.
 enum class Want {
   kNumber,  // decoded into an array that nobody else has
@@ -318,7 +321,7 @@ void ChunkJob::Work(Scratch& scratch) {
     Decode(*plan, in, out.data + place.to, chunk_size, scratch, &decoded, &outcome);
   } else if (direct) {
     Decode(*plan, in, nullptr, 0, scratch, &decoded, &outcome);
-    if (outcome.n == static_cast<int64_t>(chunk_size)) CopyPlaced(place, decoded.data, out.data);
+    if (outcome.n == static_cast<int64_t>(chunk_size)) CopyPlaced(place, decoded.data, out.data, out.size >= kPastCaches);
   } else {
     if (!result->Reserve(chunk_size)) {
       outcome.n = H5Z_E_MEMORY;
@@ -336,7 +339,7 @@ void ChunkJob::Settle(napi_env env, Env* mine) {
     if (now.error || !place.Within(now.size, chunk_size)) {
       outcome.n = kDetached;
     } else {
-      CopyPlaced(place, result->data, now.data);
+      CopyPlaced(place, result->data, now.data, now.size >= kPastCaches);
     }
   }
   if (detachable && outcome.n >= 0) {

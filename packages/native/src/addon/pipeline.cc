@@ -7,6 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__SSE2__) || defined(_M_X64)
+#  include <emmintrin.h>
+#  define H5Z_STREAMS
+#endif
+
 namespace h5z {
 
 namespace {
@@ -16,6 +21,8 @@ constexpr int64_t kWrongSize = -1003;  // arguments.h
 constexpr int64_t kSizeLimit = 0xffffffff;
 // A buffer larger than this is given back after the chunk that needed it.
 constexpr size_t kKeepBytes = 256u << 20;
+// What a cache fetches and writes at once.
+constexpr size_t kLine = 64;
 
 void Fail(const Step& step, int64_t code, Span in, double size, Outcome* outcome) {
   outcome->n = code;
@@ -160,11 +167,28 @@ bool Placement::Within(size_t out_size, size_t chunk_size) const {
   return out_end <= static_cast<double>(out_size) && chunk_end <= static_cast<double>(chunk_size);
 }
 
-void CopyPlaced(const Placement& place, const uint8_t* chunk, uint8_t* out) {
+// Past the caches: a line that is written whole need not be fetched first.
+static void CopyPast(uint8_t* to, const uint8_t* from, size_t size) {
+#if defined(H5Z_STREAMS)
+  const size_t head = (0 - reinterpret_cast<uintptr_t>(to)) & (kLine - 1);
+  std::memcpy(to, from, head);
+  to += head, from += head, size -= head;
+  for (; size >= kLine; to += kLine, from += kLine, size -= kLine) {
+    for (size_t i = 0; i < kLine; i += sizeof(__m128i)) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    }
+  }
+#endif
+  std::memcpy(to, from, size);
+}
+
+void CopyPlaced(const Placement& place, const uint8_t* chunk, uint8_t* out, bool past_caches) {
   size_t index[kMaxRank] = {};
   size_t to = place.to, from = place.from;
+  past_caches = past_caches && place.run >= 4 * kLine;
   for (;;) {
-    std::memcpy(out + to, chunk + from, place.run);
+    if (past_caches) CopyPast(out + to, chunk + from, place.run);
+    else std::memcpy(out + to, chunk + from, place.run);
     int dim = place.outer - 1;
     for (; dim >= 0; dim--) {
       to += place.to_steps[dim];
@@ -174,8 +198,11 @@ void CopyPlaced(const Placement& place, const uint8_t* chunk, uint8_t* out) {
       from -= index[dim] * place.from_steps[dim];
       index[dim] = 0;
     }
-    if (dim < 0) return;
+    if (dim < 0) break;
   }
+#if defined(H5Z_STREAMS)
+  if (past_caches) _mm_sfence();
+#endif
 }
 
 }  // namespace h5z

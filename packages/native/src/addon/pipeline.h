@@ -84,7 +84,8 @@ struct Placement {
   bool Within(size_t out_size, size_t chunk_size) const;
 };
 
-void CopyPlaced(const Placement& place, const uint8_t* chunk, uint8_t* out);
+// With `past_caches` the output is not fetched into them first: for those that are too large to stay there.
+void CopyPlaced(const Placement& place, const uint8_t* chunk, uint8_t* out, bool past_caches);
 
 }  // namespace h5z
 #endif

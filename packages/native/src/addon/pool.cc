@@ -24,26 +24,38 @@ unsigned Pool::Threads() {
 void Pool::SetThreads(unsigned threads) {
   std::lock_guard<std::mutex> lock(mutex_);
   target_ = std::max(1u, threads);
+  called_ = idle_;
   work_.notify_all();  // those too many end
+  size_t startable = 0;
+  for (const auto& lane : lanes_) startable += std::min<size_t>(lane->waiting.size(), lane->limit - lane->running);
+  while (startable-- > 0) Call();
+}
+
+// A thread for one job more. A thread that sleeps is woken by the system, which costs both processors some microseconds, and
+// many where they are virtual: so only for a job that may start, and once.
+void Pool::Call() {
+  if (idle_ > called_) {
+    called_++;
+    work_.notify_one();
+  } else if (alive_ < target_ && StartThread(&Pool::Enter, this)) {
+    alive_++;
+  }
 }
 
 void Pool::Submit(const std::shared_ptr<Lane>& lane, std::unique_ptr<Job> job) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (waiting_ >= idle_ && alive_ < target_) {
-    if (StartThread(&Pool::Enter, this)) alive_++;
-    if (alive_ == 0) {
-      lock.unlock();
-      Scratch scratch;
-      job->Run(scratch);
-      lane->owner->Done(std::move(job));
-      lane->owner->Tell();
-      return;
-    }
+  // Else a thread that ends one of the lane's jobs takes this one.
+  if (lane->running + lane->waiting.size() < lane->limit) Call();
+  if (alive_ == 0) {
+    lock.unlock();
+    Scratch scratch;
+    job->Run(scratch);
+    lane->owner->Done(std::move(job));
+    lane->owner->Tell();
+    return;
   }
   if (lane->waiting.empty()) lanes_.push_back(lane);
   lane->waiting.push_back(std::move(job));
-  waiting_++;
-  work_.notify_one();
 }
 
 void Pool::Leave(Owner* owner) {
@@ -53,10 +65,7 @@ void Pool::Leave(Owner* owner) {
     auto here = it++;
     if ((*here)->owner == owner) gone.splice(gone.end(), lanes_, here);
   }
-  for (auto& lane : gone) {
-    waiting_ -= lane->waiting.size();
-    lane->waiting.clear();
-  }
+  for (auto& lane : gone) lane->waiting.clear();
   quiet_.wait(lock, [owner] { return owner->running_ == 0; });
 }
 
@@ -87,11 +96,11 @@ void Pool::Work() {
       idle_++;
       work_.wait(lock);
       idle_--;
+      if (called_ > 0) called_--;
       continue;
     }
     std::unique_ptr<Job> job = std::move(lane->waiting.front());
     lane->waiting.pop_front();
-    waiting_--;
     if (lane->waiting.empty()) lanes_.pop_back();
     lane->running++;
     lane->owner->running_++;
@@ -106,7 +115,7 @@ void Pool::Work() {
     if (--lane->owner->running_ == 0) quiet_.notify_all();
   }
   alive_--;
-  work_.notify_one();  // somebody else takes what this one was woken for
+  Call();  // somebody else takes what this one was woken for
 }
 
 }  // namespace h5z

@@ -61,14 +61,15 @@ class Pool {
   Pool();
   static void Enter(void* pool);
   void Work();
+  void Call();
   bool Supplied(const Lane& lane);
   std::shared_ptr<Lane> Next();
 
   std::mutex mutex_;
   std::condition_variable work_, quiet_;
   std::list<std::shared_ptr<Lane>> lanes_;  // those with waiting jobs, in turn
-  unsigned target_, alive_ = 0, idle_ = 0;
-  size_t waiting_ = 0;  // jobs of all lanes
+  unsigned target_, alive_ = 0;
+  unsigned idle_ = 0, called_ = 0;  // threads that wait; those of them that were woken and are not up yet
 };
 
 }  // namespace h5z
