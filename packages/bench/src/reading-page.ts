@@ -77,7 +77,9 @@ export function readingPage(result: ReadingResult): string {
       'h5py always makes a new array, in memory of the system. `readDataset` makes one in memory that @h5z/native has kept of arrays ' +
       'that nobody has any more; `nothing kept` is the same with `setMaxMemoryKept(0)`: what the first reads of a program cost. ' +
       '`array given` is `readDataset` with `into` beside `read_direct`, to an array that is used again. The files are made for this: ' +
-      `${FILES.map(({ file, about }) => `**${file}** (${about})`).join('; ')}. \`ratio\` above 1: ours is faster.`,
+      `${FILES.filter(({ file }) => result.rows.some((row) => row.file === file))
+        .map(({ file, about }) => `**${file}** (${about})`)
+        .join('; ')}. \`ratio\` above 1: ours is faster.`,
     '',
     ...table(['file', 'threads', 'readDataset', 'h5py', 'ratio'], compared),
     '## Where the time goes',

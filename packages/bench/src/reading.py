@@ -24,6 +24,7 @@ t, y, x = np.linspace(0, 12, 240)[:, None, None], np.linspace(-1.5, 1.5, 180)[:,
 climate = np.round(280 + 20 * np.cos(y) + 3 * np.sin(t + x) + rng.normal(0, 0.3, (240, 180, 360)), 2).astype("<f4")
 write("climate", climate, (24, 90, 180), "earliest", shuffle=True, **hdf5plugin.Zstd(clevel=5))
 write("blosc2", climate, (24, 90, 180), **hdf5plugin.Blosc2(cname="zstd", clevel=5, filters=hdf5plugin.Blosc2.SHUFFLE))
+write("rows", frames.reshape(-1, 1028)[:20000], (2, 1028), **hdf5plugin.Bitshuffle(cname="lz4"))
 write("small-chunks", np.zeros((100000, 4), "u1"), (1, 4), maxshape=(None, 4))
 del frames, climate
 versions = {"hdf5plugin": hdf5plugin.version, "h5py": h5py.__version__, "HDF5 of h5py": h5py.version.hdf5_version}

@@ -76,6 +76,7 @@ export const FILES = [
   { file: 'detector', about: 'bitshuffle + lz4, 40 frames of 1062 x 1028 uint32, a chunk each' },
   { file: 'climate', about: 'shuffle + zstd, 240 x 180 x 360 float32 in chunks of 24 x 90 x 180' },
   { file: 'blosc2', about: 'the same values in blosc2 (zstd, shuffle)' },
+  { file: 'rows', about: 'bitshuffle + lz4, 10,000 chunks of 2 x 1028 uint32: small ones' },
 ] as const;
 
 export async function benchReading(options: {

@@ -98,6 +98,18 @@ export interface EncodedEach extends EncodedChunk {
   readonly offset?: readonly number[];
 }
 
+/** A chunk of a file and where it goes in the batch's output. */
+export interface PlacedRange {
+  readonly chunk: ChunkRange;
+  readonly place: ChunkPlace;
+}
+
+/** That the chunk at place `at` of a run failed, and none before it. */
+export interface RunFailure {
+  readonly at: number;
+  readonly error: unknown;
+}
+
 /** Works on single chunks, several at once. Promises settle only when nothing is read or written any more. */
 export interface ChunkRunner {
   /** How many chunks are worth having under way. */
@@ -105,6 +117,11 @@ export interface ChunkRunner {
   decode(chunk: StoredChunk | ChunkRange): Promise<Uint8Array>;
   /** Decodes into the batch's output. */
   scatter(chunk: StoredChunk | ChunkRange, place: ChunkPlace): Promise<void>;
+  /**
+   * The same with chunks of one file that has a path, all with one filter mask, one after the other as one piece of work: where
+   * they are small, to tell of each takes longer than to decode it. Resolves to what went wrong first, and with which of them.
+   */
+  readonly scatterRun?: (run: readonly PlacedRange[]) => Promise<RunFailure | undefined>;
   encode(data: Uint8Array): Promise<EncodedChunk>;
   close(): void;
 }
@@ -158,16 +175,50 @@ export async function decodeInto<T extends ArrayBufferView>(
   const seen = new Set<number>();
   const { chunk: dims } = options.layout;
   const runner = await open({ threads: threadsOf(options), output: placer });
-  const work = async (input: ChunkInput) => {
+  const prepare = (input: ChunkInput) => {
     const chunk = { filterMask: options.filterMask ?? 0, ...asChunk(input), size: placer.size };
-    const place = placer.place(chunk.offset);
+    return { chunk, place: placer.place(chunk.offset) };
+  };
+  const wrote = ({ offset }: StoredChunk | ChunkRange, { to, run, counts }: ChunkPlace) => {
+    if (!covered || seen.has(to) || !offset?.every((at, i) => at % (dims[i] ?? 1) === 0)) return;
+    seen.add(to);
+    written += counts.reduce((product, count) => product * count, run);
+  };
+  const one = async (input: ChunkInput) => {
+    const { chunk, place } = prepare(input);
     if (place === undefined) return;
     await runner.scatter(chunk, place);
-    if (!covered || seen.has(place.to) || !chunk.offset?.every((at, i) => at % (dims[i] ?? 1) === 0)) return;
-    seen.add(place.to);
-    written += place.counts.reduce((product, count) => product * count, place.run);
+    wrote(chunk, place);
   };
-  for await (const _ of inOrder(runner, chunks, options, work)) {
+  const several = async (scatterRun: NonNullable<ChunkRunner['scatterRun']>, run: readonly ChunkInput[]) => {
+    const placed: PlacedRange[] = [];
+    const places: number[] = [];
+    let failed: InRun | undefined;
+    for (const [at, input] of run.entries()) {
+      try {
+        const { chunk, place } = prepare(input);
+        if (place === undefined || !('file' in chunk)) continue;
+        placed.push({ chunk, place });
+        places.push(at);
+      } catch (error) {
+        failed = new InRun(at, error);
+        break;
+      }
+    }
+    const failure = placed.length === 0 ? undefined : await scatterRun(placed);
+    if (failure !== undefined) throw new InRun(places[failure.at] ?? 0, failure.error);
+    if (failed !== undefined) throw failed;
+    for (const { chunk, place } of placed) wrote(chunk, place);
+  };
+  const { scatterRun } = runner;
+  const most = Math.min(Math.floor(RUN_BYTES / placer.size), RUN_CHUNKS);
+  const grouped = scatterRun !== undefined && most > 1 && Symbol.iterator in chunks;
+  const runs: Iterable<ChunkInput | ChunkInput[]> | AsyncIterable<ChunkInput> = grouped ? runsOf(chunks, most) : chunks;
+  const work = (input: ChunkInput | ChunkInput[]) => {
+    if (!Array.isArray(input)) return one(input);
+    return scatterRun === undefined ? Promise.resolve() : several(scatterRun, input);
+  };
+  for await (const _ of inOrder<ChunkInput | ChunkInput[], void>(runner, runs, options, work)) {
     // `work` has put it in its place.
   }
   if (covered && placer.own && written < placer.out.length) {
@@ -176,6 +227,49 @@ export async function decodeInto<T extends ArrayBufferView>(
     });
   }
   return options.into ?? placer.out;
+}
+
+/** Small chunks are given to a thread together: decoded bytes and chunks of a run. */
+const RUN_BYTES = 256 * 1024;
+const RUN_CHUNKS = 1024;
+
+/** Neighbours of one file with one filter mask in runs, everything else as it is. */
+function* runsOf(chunks: Iterable<ChunkInput>, most: number): Generator<ChunkInput | ChunkInput[], void, undefined> {
+  let run: ChunkInput[] = [];
+  let first: Partial<ChunkRange> = {};
+  let failed: RunFailure | undefined;
+  try {
+    for (const input of chunks) {
+      const range = input as Partial<ChunkRange> | null;
+      const joins = range?.file?.path !== undefined;
+      const fits = run.length < most && range?.file === first.file && range?.filterMask === first.filterMask;
+      if (run.length > 0 && !(joins && fits)) {
+        yield run;
+        run = [];
+      }
+      if (!joins) {
+        yield input;
+        continue;
+      }
+      if (run.length === 0) first = range;
+      run.push(input);
+    }
+  } catch (error) {
+    failed = { at: 0, error };
+  }
+  if (run.length > 0) yield run;
+  if (failed !== undefined) throw failed.error; // after the chunks that came before it
+}
+
+/** What went wrong with one of a run. */
+class InRun {
+  readonly at: number;
+  readonly error: unknown;
+
+  constructor(at: number, error: unknown) {
+    this.at = at;
+    this.error = error;
+  }
 }
 
 /** Decodes one after the other, a few ahead of whoever takes them. */
@@ -226,12 +320,13 @@ function threadsOf({ threads }: BatchOptions): number | undefined {
 
 interface UnderWay<Out> {
   readonly index: number;
-  readonly offset: readonly number[] | undefined;
+  /** One chunk, or a run of them. */
+  readonly input: unknown;
   readonly result: Promise<Out>;
 }
 
 /**
- * Results of `work` in order. At most `runner.width` chunks are started and not taken. Whatever ends it (an error, the
+ * Results of `work` in order, for each chunk or run of chunks. At most `runner.width` of them are started and not taken. Whatever ends it (an error, the
  * signal, the taker), no chunk is started any more and those under way are waited for. All chunks before one that
  * failed have been started, so that the error thrown is that of the first chunk, whatever the threads did.
  */
@@ -252,10 +347,10 @@ async function* inOrder<In, Out>(
   let ended = false;
   let failed: { readonly error: unknown } | undefined;
   const start = (input: In) => {
-    const offset = (input as { offset?: readonly number[] } | null)?.offset;
     const result = work(input);
     result.catch(() => undefined); // it is thrown when its turn comes
-    underWay.push({ index: started++, offset, result });
+    underWay.push({ index: started, input, result });
+    started += chunksOf(input);
   };
   try {
     signal?.throwIfAborted();
@@ -296,7 +391,10 @@ async function* inOrder<In, Out>(
       const result = await finish(head);
       underWay.shift();
       signal?.throwIfAborted();
-      onChunk?.(++done);
+      for (let left = chunksOf(head.input); left > 0; left--) {
+        done++;
+        onChunk?.(done);
+      }
       yield result;
       signal?.throwIfAborted();
     }
@@ -308,11 +406,17 @@ async function* inOrder<In, Out>(
   }
 }
 
-async function finish<Out>({ index, offset, result }: UnderWay<Out>): Promise<Out> {
+function chunksOf(input: unknown): number {
+  return Array.isArray(input) ? input.length : 1;
+}
+
+async function finish<Out>({ index, input, result }: UnderWay<Out>): Promise<Out> {
   try {
     return await result;
   } catch (error) {
-    throw inChunk(error, index, offset);
+    const { at, error: thrown } = error instanceof InRun ? error : { at: 0, error };
+    const chunk = Array.isArray(input) ? input[at] : input;
+    throw inChunk(thrown, index + at, (chunk as { offset?: readonly number[] } | null)?.offset);
   }
 }
 

@@ -18,6 +18,8 @@ export type {
   EncodeBatchOptions,
   EncodedChunk,
   EncodedEach,
+  PlacedRange,
+  RunFailure,
   RunnerOpener,
   RunnerOptions,
   StoredChunk,

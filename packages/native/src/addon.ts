@@ -105,6 +105,15 @@ export interface Addon {
     target: Uint8Array | Float64Array | true | undefined,
     size: number,
   ): Promise<number | Uint8Array | Encoded | Failure>;
+  /** See batch.cc: `count` chunks of a file to their places. The failure says which of them, `at`. */
+  submitRun(
+    batch: Batch,
+    plan: Plan,
+    file: OpenFile,
+    numbers: Float64Array,
+    count: number,
+    size: number,
+  ): Promise<number | (Failure & { readonly at: number })>;
   threads(): number;
   setThreads(threads: number): void;
   readonly cuda: CudaAddon;

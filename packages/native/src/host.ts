@@ -13,7 +13,9 @@ import {
   H5zError,
   type HostedPipeline,
   type PipelineHost,
+  type PlacedRange,
   type PreparedStages,
+  type RunFailure,
   type RunnerOptions,
   type Step,
   type StoredChunk,
@@ -109,6 +111,12 @@ class NativePipeline implements HostedPipeline {
     const inPlace = addon.direct(batch);
     const files = new Map<ChunkFile, OpenFile>();
 
+    const fileOf = (wanted: ChunkFile, path: string) => {
+      const file = files.get(wanted) ?? this.#openFile(path);
+      files.set(wanted, file);
+      return file;
+    };
+
     const run = async <T extends number | Uint8Array>(chunk: Chunk, target: Uint8Array | Float64Array | undefined) => {
       const plan = this.#planOf(this.#prepared.steps(chunk));
       const size = chunk.size ?? 0;
@@ -117,11 +125,27 @@ class NativePipeline implements HostedPipeline {
       else if (chunk.file.path === undefined)
         work = addon.submit(batch, plan, await bytesOf(chunk), 0, 0, target, size);
       else {
-        const file = files.get(chunk.file) ?? this.#openFile(chunk.file.path);
-        files.set(chunk.file, file);
+        const file = fileOf(chunk.file, chunk.file.path);
         work = addon.submit(batch, plan, file, chunk.address, chunk.length, target, size);
       }
       return this.#checked((await work) as T | Failure, 'decode', chunk);
+    };
+
+    const scatterRun = async (placed: readonly PlacedRange[]): Promise<RunFailure | undefined> => {
+      const first = placed[0]?.chunk;
+      if (first?.file.path === undefined) return undefined;
+      let at = 0;
+      try {
+        const plan = this.#planOf(this.#prepared.steps(first));
+        const file = fileOf(first.file, first.file.path);
+        const size = output?.size ?? 0;
+        const result = await addon.submitRun(batch, plan, file, numbersOfRun(placed), placed.length, size);
+        if (typeof result === 'object') at = result.at;
+        this.#checked(result, 'decode', placed[at]?.chunk);
+        return undefined;
+      } catch (error) {
+        return { at, error };
+      }
     };
 
     return {
@@ -141,6 +165,7 @@ class NativePipeline implements HostedPipeline {
         const written = await run<number>(chunk, numbersOf(place));
         if (written !== size) throw wrongSize(written, size);
       },
+      ...(inPlace ? { scatterRun } : {}),
       encode: async (data) => {
         const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
         const { data: encoded, filterMask } = this.#checked((await work) as Encoded | Failure, 'encode');
@@ -198,7 +223,39 @@ class NativePipeline implements HostedPipeline {
 }
 
 /** As batch.cc reads it. */
-function numbersOf({ to, from, run, counts, toSteps, fromSteps }: ChunkPlace): Float64Array {
+function numbersOf(place: ChunkPlace): Float64Array {
+  const numbers = new Float64Array(lengthOf(place));
+  put(numbers, 0, place);
+  return numbers;
+}
+
+/** Address and stored bytes of each chunk, and its place. */
+function numbersOfRun(placed: readonly PlacedRange[]): Float64Array {
+  const numbers = new Float64Array(placed.reduce((length, { place }) => length + 2 + lengthOf(place), 0));
+  let at = 0;
+  for (const { chunk, place } of placed) {
+    numbers[at] = chunk.address;
+    numbers[at + 1] = chunk.length;
+    at = put(numbers, at + 2, place);
+  }
+  return numbers;
+}
+
+function lengthOf({ counts }: ChunkPlace): number {
+  return 4 + 3 * counts.length;
+}
+
+/** Where the next goes. */
+function put(numbers: Float64Array, at: number, { to, from, run, counts, toSteps, fromSteps }: ChunkPlace): number {
   const outer = counts.length;
-  return Float64Array.of(to, from, run, outer, ...counts, ...toSteps.slice(0, outer), ...fromSteps.slice(0, outer));
+  numbers[at] = to;
+  numbers[at + 1] = from;
+  numbers[at + 2] = run;
+  numbers[at + 3] = outer;
+  for (let i = 0; i < outer; i++) {
+    numbers[at + 4 + i] = counts[i] ?? 0;
+    numbers[at + 4 + outer + i] = toSteps[i] ?? 0;
+    numbers[at + 4 + 2 * outer + i] = fromSteps[i] ?? 0;
+  }
+  return at + 4 + 3 * outer;
 }

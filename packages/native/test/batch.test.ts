@@ -100,14 +100,15 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
         const want = expected(given);
         const { into, untouched } = guarded(want.length, shared);
         const bytes: number[] = [];
+        const read = () => {
+          throw new Error('native code reads it itself');
+        };
+        const source = { path: file, read };
         const chunks = offsets.map((offset): ChunkInput => {
           const { data, filterMask } = native.encode(chunkAt(offset, given));
           const address = bytes.push(...data) - data.length;
-          const read = () => {
-            throw new Error('native code reads it itself');
-          };
           const place = { offset, filterMask };
-          return ranges ? { file: { path: file, read }, address, length: data.length, ...place } : { data, ...place };
+          return ranges ? { file: source, address, length: data.length, ...place } : { data, ...place };
         });
         writeFileSync(file, Uint8Array.from(bytes));
         expect(await native.decodeMany(chunks, { into, layout })).toBe(into);
@@ -151,6 +152,10 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
         100 + fixed,
       );
       expect(await count(() => fresh.encodeMany(chunks))).toBeLessThan(100 + fixed);
+      const { file, ranges } = smallChunks('calls', 100);
+      const given = { layout: { shape: [ranges.length * 100], chunk: [100], itemSize: 1 } };
+      expect(file.path).toContain('calls');
+      expect(await count(() => fresh.decodeMany(ranges, given))).toBeLessThan(1 + fixed); // small ones together
     } finally {
       Object.assign(functions, originals);
     }
@@ -248,6 +253,98 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
       );
       expect(into.subarray(0, 5700).every((n) => n === 0)).toBe(true);
     }
+  });
+
+  /** 100 bytes of i in each of `count` chunks of a file, one behind the other with gaps, and what reads them. */
+  function smallChunks(name: string, count: number) {
+    const read = () => {
+      throw new Error('native code reads it itself');
+    };
+    const file = { path: join(folder, name), read };
+    const bytes: number[] = [];
+    const ranges = Array.from({ length: count }, (_, i) => {
+      const { data, filterMask } = native.encode(new Uint8Array(100).fill(i));
+      bytes.push(...new Uint8Array(i % 5));
+      const address = bytes.push(...data) - data.length;
+      return { file, address, length: data.length, filterMask, offset: [i * 100] };
+    });
+    writeFileSync(file.path, Uint8Array.from(bytes));
+    return { file, ranges, bytes };
+  }
+
+  it('decode small chunks of a file in runs, each told of in its turn', async () => {
+    const count = 3000;
+    const { ranges } = smallChunks('runs', count);
+    const want = new Uint8Array(count * 100).map((_, i) => Math.floor(i / 100));
+    const layout = { shape: [count * 100], chunk: [100], itemSize: 1 };
+    for (const some of [1, 2, 4]) {
+      setThreads(some);
+      const told: number[] = [];
+      const onChunk = (done: number) => told.push(done);
+      expect(Buffer.compare(await native.decodeMany(ranges, { layout, onChunk, covered: true }), want)).toBe(0);
+      expect(told).toEqual(ranges.map((_, i) => i + 1));
+    }
+    // Others between them: of memory, of another file, with another mask, outside.
+    const other = smallChunks('others', count);
+    const mixed = ranges.map((range, i): ChunkInput => {
+      if (i % 7 === 0) return { ...native.encode(want.subarray(i * 100, i * 100 + 100)), offset: range.offset };
+      return i % 11 === 0 ? (other.ranges[i] as ChunkInput) : range;
+    });
+    mixed.splice(5, 0, { ...native.encode(new Uint8Array(100)), offset: [count * 100] });
+    expect(Buffer.compare(await native.decodeMany(mixed, { layout }), want)).toBe(0);
+    const half = ranges.filter((_, i) => i % 2);
+    await expect(native.decodeMany(half, { layout, covered: true })).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
+    const twice = [...half, ...half];
+    await expect(native.decodeMany(twice, { layout, covered: true })).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
+  });
+
+  it('name the chunk of a run that fails, the first in their order', async () => {
+    const { ranges, bytes, file } = smallChunks('damaged', 3000);
+    const layout = { shape: [300_000], chunk: [100], itemSize: 1 };
+    const at = (i: number) => ranges[i] as (typeof ranges)[number];
+    const fails = async (chunks: Iterable<ChunkInput>, some: number) => {
+      setThreads(some);
+      const into = native.allocate(300_000).fill(7);
+      const error = await outcome(() => native.decodeMany(chunks, { into, layout }));
+      const until = ((error as { chunk?: number }).chunk ?? 0) * 100;
+      expect(into.subarray(0, until).every((n, i) => n === (Math.floor(i / 100) & 0xff))).toBe(true);
+      return error;
+    };
+    for (const some of [1, 2, 4]) {
+      const cut = ranges.map((range, i) => (i >= 1501 && i % 3 === 1 ? { ...range, length: 3 } : range));
+      expect(await fails(cut, some)).toMatchObject({
+        code: 'H5Z_E_CORRUPT',
+        chunk: 1501,
+        offset: [150_100],
+        id: 40001,
+      });
+      const misplaced = ranges.map((range, i) => (i === 1234 ? { ...range, offset: [-1] } : range));
+      expect(await fails(misplaced, some)).toMatchObject({ code: 'H5Z_PARAMETER', chunk: 1234, offset: [-1] });
+      const nowhere = ranges.map((range, i) => (i === 77 ? { ...range, address: -4 } : range));
+      expect(await fails(nowhere, some)).toMatchObject({ code: 'H5Z_PARAMETER', chunk: 77 });
+      const beyond = ranges.map((range, i) => (i === 2222 ? { ...range, address: bytes.length - 2 } : range));
+      expect(await fails(beyond, some)).toMatchObject({ code: 'H5Z_FILE', chunk: 2222, offset: [222_200] });
+      const absent = { ...file, path: join(folder, 'absent') };
+      const elsewhere = ranges.map((range, i) => (i === 1000 ? { ...range, file: absent } : range));
+      expect(await fails(elsewhere, some)).toMatchObject({ code: 'H5Z_FILE', chunk: 1000 });
+      const tired = (function* () {
+        yield* ranges.slice(0, 50);
+        throw new Error('tired');
+      })();
+      const into = native.allocate(300_000);
+      await expect(native.decodeMany(tired, { into, layout })).rejects.toThrow('tired');
+      expect(into[49 * 100]).toBe(49);
+    }
+    const short = { ...at(3), file: { ...file, path: join(folder, 'short-run') } };
+    writeFileSync(short.file.path, Uint8Array.from(bytes.slice(0, short.address + 2)));
+    await expect(native.decodeMany([short], { layout })).rejects.toMatchObject({
+      details: { read: 2, length: short.length, address: short.address, chunk: 0 },
+    });
+    // A chunk that decodes to fewer bytes than a chunk has.
+    const small = { shape: [300_000], chunk: [101], itemSize: 1 };
+    await expect(native.decodeMany(ranges.slice(0, 1), { layout: small })).rejects.toMatchObject({
+      message: expect.stringContaining('decoded to 100 bytes'),
+    });
   });
 
   it('say what is wrong with a file', async () => {

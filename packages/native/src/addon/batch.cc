@@ -171,7 +171,7 @@ void Set(napi_env env, napi_value object, const char* name, double n) {
   if (napi_create_double(env, n, &value) == napi_ok) napi_set_named_property(env, object, name, value);
 }
 
-// { code, stage, bytes, size, claimed, why }: src/host.ts makes the error.
+// { code, stage, bytes, size, claimed, at, why }: src/host.ts makes the error.
 napi_value FailureOf(napi_env env, const Outcome& outcome) {
   napi_value object = nullptr, why;
   if (napi_create_object(env, &object) != napi_ok) return nullptr;
@@ -180,6 +180,7 @@ napi_value FailureOf(napi_env env, const Outcome& outcome) {
   Set(env, object, "bytes", outcome.bytes);
   Set(env, object, "size", outcome.size);
   Set(env, object, "claimed", outcome.claimed);
+  if (outcome.at >= 0) Set(env, object, "at", outcome.at);
   if (napi_create_string_utf8(env, outcome.why.data(), outcome.why.size(), &why) == napi_ok) {
     napi_set_named_property(env, object, "why", why);
   }
@@ -194,30 +195,43 @@ napi_value EncodedOf(napi_env env, napi_value data, uint32_t mask) {
   return object;
 }
 
-// Where a part of a chunk goes: [to, from, run, outer, counts..., toSteps..., fromSteps...] in a Float64Array.
-bool PlacementOf(napi_env env, napi_value value, Placement* place) {
-  napi_typedarray_type type;
-  size_t size = 0;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &size, &data, nullptr, nullptr) != napi_ok ||
-      type != napi_float64_array || size < 4) {
-    return false;
-  }
-  const double* n = static_cast<const double*>(data);
-  for (size_t i = 0; i < size; i++) {
-    if (!(n[i] >= 0) || n[i] > 9007199254740991.0) return false;
+// Where a part of a chunk goes: [to, from, run, outer, counts..., toSteps..., fromSteps...]. How many of `size` numbers that took,
+// 0 where they are not such.
+size_t PlacementOf(const double* n, size_t size, Placement* place) {
+  if (size < 4 || !(n[3] >= 0 && n[3] <= kMaxRank)) return 0;
+  const size_t outer = static_cast<size_t>(n[3]), used = 4 + 3 * outer;
+  if (size < used) return 0;
+  for (size_t i = 0; i < used; i++) {
+    if (!(n[i] >= 0) || n[i] > 9007199254740991.0) return 0;
   }
   place->to = static_cast<size_t>(n[0]);
   place->from = static_cast<size_t>(n[1]);
   place->run = static_cast<size_t>(n[2]);
-  if (n[3] > kMaxRank || size < 4 + 3 * static_cast<size_t>(n[3])) return false;
-  place->outer = static_cast<int>(n[3]);
-  for (int i = 0; i < place->outer; i++) {
+  place->outer = static_cast<int>(outer);
+  for (size_t i = 0; i < outer; i++) {
     place->counts[i] = static_cast<size_t>(n[4 + i]);
-    place->to_steps[i] = static_cast<size_t>(n[4 + place->outer + i]);
-    place->from_steps[i] = static_cast<size_t>(n[4 + 2 * place->outer + i]);
+    place->to_steps[i] = static_cast<size_t>(n[4 + outer + i]);
+    place->from_steps[i] = static_cast<size_t>(n[4 + 2 * outer + i]);
   }
-  return true;
+  return used;
+}
+
+// The numbers of a Float64Array; nullptr for anything else.
+const double* NumbersOf(napi_env env, napi_value value, size_t* size) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, size, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array) {
+    return nullptr;
+  }
+  return static_cast<const double*>(data);
+}
+
+// A chunk of a run: [address, length, and where it goes], one behind the other. As PlacementOf.
+size_t RangeOf(const double* n, size_t size, uint64_t* address, size_t* length, Placement* place) {
+  if (size < 2 || !(n[0] >= 0 && n[0] <= 9007199254740991.0) || !(n[1] >= 0 && n[1] <= 4294967295.0)) return 0;
+  *address = static_cast<uint64_t>(n[0]), *length = static_cast<size_t>(n[1]);
+  const size_t used = PlacementOf(n + 2, size - 2, place);
+  return used == 0 ? 0 : 2 + used;
 }
 
 // The smallest result that is: below, memory is used again by the engine's allocator. src/memory.ts has the same.
@@ -226,11 +240,16 @@ constexpr size_t kLeastLent = 1u << 20;
 // Outputs from here on are larger than what caches keep until somebody reads them.
 constexpr size_t kPastCaches = 32u << 20;
 
+// Chunks of a run that lie this close in the file are read together, up to so many bytes.
+constexpr uint64_t kGap = 4096;
+constexpr size_t kWindow = 1u << 20;
+
 // What is to become of a chunk.
 enum class Want {
   kNumber,  // decoded into an array that nobody else has
   kArray,   // decoded, of a size that nobody knows beforehand
   kPlaced,  // decoded into the batch's output
+  kRun,     // several of a file, there
   kEncoded
 };
 
@@ -246,10 +265,12 @@ class ChunkJob final : public Job {
   uint64_t address = 0;
   Span in = {nullptr, 0};    // in `copy`, or in shared memory
   Bytes out;                 // kNumber: the array; kPlaced: the batch's output, or nothing
-  size_t chunk_size = 0;     // kPlaced
+  size_t chunk_size = 0;     // kPlaced, kRun
   Placement place;           // kPlaced
-  bool direct = false;       // kPlaced: straight into the output
-  bool detachable = false;   // kPlaced: which may be transferred away meanwhile
+  bool direct = false;       // kPlaced: straight into the output, as kRun
+  bool detachable = false;   // kPlaced, kRun: which may be transferred away meanwhile
+  std::vector<double> run;   // kRun: RangeOf's numbers
+  size_t count = 0;          // kRun
   std::unique_ptr<Buffer> copy, result;
   bool lends = false;
   std::shared_ptr<Lent> keep_lent, lent;  // which `in` lies in; the result, where it is large and `lends`
@@ -261,6 +282,8 @@ class ChunkJob final : public Job {
  private:
   void Fetch(Scratch& scratch);
   void Work(Scratch& scratch);
+  void WorkRun(Scratch& scratch);
+  void Put(Scratch& scratch);
   void Keep(Span decoded);
 };
 
@@ -301,6 +324,10 @@ void ChunkJob::Keep(Span decoded) {
 // What lies in its place already is told of together with what comes after it: to wake JavaScript for each chunk would
 // take the processor away from the threads that decode.
 bool ChunkJob::Run(Scratch& scratch) {
+  if (want == Want::kRun) {
+    WorkRun(scratch);
+    return outcome.n >= 0;
+  }
   Work(scratch);
   return want == Want::kPlaced && direct && outcome.n == static_cast<int64_t>(chunk_size);
 }
@@ -317,11 +344,8 @@ void ChunkJob::Work(Scratch& scratch) {
   } else if (want == Want::kEncoded) {
     Encode(*plan, in, scratch, &decoded, &outcome);
     Keep(decoded);
-  } else if (direct && place.outer == 0 && place.run == chunk_size) {
-    Decode(*plan, in, out.data + place.to, chunk_size, scratch, &decoded, &outcome);
   } else if (direct) {
-    Decode(*plan, in, nullptr, 0, scratch, &decoded, &outcome);
-    if (outcome.n == static_cast<int64_t>(chunk_size)) CopyPlaced(place, decoded.data, out.data, out.size >= kPastCaches);
+    Put(scratch);
   } else {
     if (!result->Reserve(chunk_size)) {
       outcome.n = H5Z_E_MEMORY;
@@ -329,6 +353,66 @@ void ChunkJob::Work(Scratch& scratch) {
     }
     Decode(*plan, in, result->data, chunk_size, scratch, &decoded, &outcome);
   }
+}
+
+// Decodes `in` straight to its place.
+void ChunkJob::Put(Scratch& scratch) {
+  Span decoded = {nullptr, 0};
+  if (place.outer == 0 && place.run == chunk_size) {
+    Decode(*plan, in, out.data + place.to, chunk_size, scratch, &decoded, &outcome);
+  } else {
+    Decode(*plan, in, nullptr, 0, scratch, &decoded, &outcome);
+    if (outcome.n == static_cast<int64_t>(chunk_size)) CopyPlaced(place, decoded.data, out.data, out.size >= kPastCaches);
+  }
+}
+
+// Up to the first that fails.
+void ChunkJob::WorkRun(Scratch& scratch) {
+  uint64_t from = 0;  // of what lies in scratch.stored
+  size_t have = 0;
+  const double* const end = run.data() + run.size();
+  const double* next = run.data();
+  for (size_t i = 0; i < count; i++) {
+    size_t length = 0;
+    next += RangeOf(next, static_cast<size_t>(end - next), &address, &length, &place);
+    if (!scratch.stored.data || address < from || address - from > have || length > have - static_cast<size_t>(address - from)) {
+      // This chunk, and those behind it that lie behind it.
+      uint64_t until = address + length;
+      const double* later = next;
+      Placement unused;
+      uint64_t its_address = 0;
+      size_t its_length = 0;
+      for (size_t j = i + 1; j < count; j++) {
+        later += RangeOf(later, static_cast<size_t>(end - later), &its_address, &its_length, &unused);
+        if (its_address < until || its_address - until > kGap || its_address + its_length - address > kWindow) break;
+        until = its_address + its_length;
+      }
+      const size_t wanted = static_cast<size_t>(until - address);
+      if (!scratch.stored.Reserve(wanted)) {
+        outcome.n = H5Z_E_MEMORY;
+      } else {
+        const int64_t n = file->ReadAt(address, scratch.stored.data, wanted, &outcome.why);
+        from = address, have = n < 0 ? 0 : static_cast<size_t>(n);
+        if (n < 0 || have < length) {
+          outcome.n = kReadFailed;
+          outcome.bytes = static_cast<double>(have);
+        }
+      }
+    }
+    if (outcome.n >= 0) {
+      in = {scratch.stored.data + (address - from), length};
+      Put(scratch);
+      if (outcome.n >= 0 && outcome.n != static_cast<int64_t>(chunk_size)) {
+        outcome.bytes = static_cast<double>(outcome.n);
+        outcome.n = kWrongSize;
+      }
+    }
+    if (outcome.n < 0) {
+      outcome.at = static_cast<double>(i);
+      return;
+    }
+  }
+  outcome.n = static_cast<int64_t>(count);
 }
 
 void ChunkJob::Settle(napi_env env, Env* mine) {
@@ -623,7 +707,8 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
     job->want = Want::kEncoded;
   } else if (type == napi_undefined) {
     job->want = Want::kArray;
-  } else if (PlacementOf(a.env, a.value[5], &job->place)) {
+  } else if (size_t size = 0; const double* numbers = NumbersOf(a.env, a.value[5], &size)) {
+    if (PlacementOf(numbers, size, &job->place) == 0) return fail(H5Z_E_INTERNAL);
     job->want = Want::kPlaced;
     job->chunk_size = static_cast<size_t>(a.Double(6));
     job->direct = batch->direct;
@@ -664,6 +749,51 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
   return Napi::Value(a.env, promise);
 }
 
+// submitRun(batch, plan, file, numbers, count, size): a promise of `count`, when so many chunks of `size` bytes, whose addresses,
+// lengths and places `numbers` has (RangeOf), are decoded to their places in the batch's output, to which threads write
+// straight; or of what went wrong first, and with which.
+Napi::Value SubmitRun(const Napi::CallbackInfo& info) {
+  Arguments<6> a(info, false);
+  Env* mine = Env::Of(a.env);
+  auto* batch = a.External<Batch>(0);
+  auto* plan = a.External<std::shared_ptr<Plan>>(1);
+  auto* file = a.External<std::shared_ptr<File>>(2);
+  napi_value promise = nullptr;
+  auto job = std::make_unique<ChunkJob>();
+  if (napi_create_promise(a.env, &job->deferred, &promise) != napi_ok) return Napi::Value();
+  auto fail = [&](int64_t code) {
+    job->outcome.n = code;
+    job->outcome.at = 0;
+    napi_resolve_deferred(a.env, job->deferred, FailureOf(a.env, job->outcome));
+    return Napi::Value(a.env, promise);
+  };
+  size_t size = 0;
+  const double* numbers = NumbersOf(a.env, a.value[3], &size);
+  const double count = a.Double(4);
+  if (!batch || !plan || !file || mine->closed || !batch->into || !batch->direct || !numbers || !(count >= 0)) {
+    return fail(H5Z_E_INTERNAL);
+  }
+  job->want = Want::kRun;
+  job->plan = *plan;
+  job->file = *file;
+  job->out = batch->out;
+  job->into = batch->into;
+  job->direct = true;
+  job->detachable = batch->lent != nullptr;
+  job->chunk_size = static_cast<size_t>(a.Double(5));
+  job->run.assign(numbers, numbers + size);
+  size_t used = 0;
+  for (; static_cast<double>(job->count) < count; job->count++) {
+    size_t length = 0;
+    const size_t more = RangeOf(job->run.data() + used, size - used, &job->address, &length, &job->place);
+    if (more == 0 || !job->place.Within(batch->out.size, job->chunk_size)) return fail(H5Z_E_INTERNAL);
+    used += more;
+  }
+  mine->Began();
+  Pool::Get().Submit(batch->lane, std::move(job));
+  return Napi::Value(a.env, promise);
+}
+
 // threads(): how many the pool may have. setThreads(n).
 Napi::Value Threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Pool::Get().Threads()); }
 
@@ -691,6 +821,7 @@ void InitBatch(Napi::Env env, Napi::Object exports) {
   exports.Set("kept", Napi::Function::New<Kept>(env, "kept"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("submit", Napi::Function::New<Submit>(env, "submit"));
+  exports.Set("submitRun", Napi::Function::New<SubmitRun>(env, "submitRun"));
   exports.Set("threads", Napi::Function::New<Threads>(env, "threads"));
   exports.Set("setThreads", Napi::Function::New<SetThreads>(env, "setThreads"));
 }

@@ -62,6 +62,7 @@ struct Outcome {
   double bytes = -1;  // of that stage's input
   double size = -1;   // room that it had
   double claimed = -1;
+  double at = -1;     // of a run of chunks, which
   uint32_t mask = 0;  // encoding: stages left out
   std::string why;    // what the filter or the system adds
 };
