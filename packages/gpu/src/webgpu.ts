@@ -94,6 +94,14 @@ function noGpu(problem: string, cause?: unknown): H5zError {
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
+/** Throws for what WebGPU would leave undone and only tell the device's owner. */
+function inside(buffer: GPUBuffer, at: number, bytes: number, what: string): void {
+  if (Number.isSafeInteger(at) && at >= 0 && at % 4 === 0 && bytes >= 0 && at + bytes <= buffer.size) return;
+  throw new H5zError('H5Z_PARAMETER', `${what}: ${bytes} bytes at ${at} of ${buffer.size}`, {
+    remedy: 'stay inside, at multiples of 4 bytes',
+  });
+}
+
 function describe(info: GPUAdapterInfo | undefined, limits: GPUSupportedLimits): GpuDevice {
   const words = [info?.vendor, info?.architecture, info?.device || info?.description].filter(Boolean);
   const name = words.join(' ') || 'a GPU that says nothing of itself';
@@ -333,12 +341,18 @@ class WebGpu implements WebGpuInUse {
     return {
       bytes: new Uint8Array(made.getMappedRange()),
       send: (to, offset, length, queue) => {
+        const bytes = roundUp(length, 4);
+        inside(to, offset, bytes, 'send');
+        if (!(bytes <= made.size))
+          throw new H5zError('H5Z_PARAMETER', `send: ${length} bytes of ${made.size}`, {
+            remedy: 'ask for a larger one',
+          });
         if (sent)
           throw new H5zError('H5Z_PARAMETER', 'the staging buffer was sent before', { remedy: 'ask for another one' });
         sent = true;
         made.unmap();
         const encoder = queue ?? this.webgpu.createCommandEncoder();
-        encoder.copyBufferToBuffer(made, 0, to, offset, roundUp(length, 4));
+        encoder.copyBufferToBuffer(made, 0, to, offset, bytes);
         if (queue !== undefined) return; // nobody says when it is submitted
         this.webgpu.queue.submit([encoder.finish()]);
         const back = made.mapAsync(MAP_MODE_WRITE).then(() => made);
@@ -352,6 +366,7 @@ class WebGpu implements WebGpuInUse {
     this.check();
     const from = Math.floor(offset / 4) * 4;
     const size = roundUp(offset + bytes, 4) - from;
+    inside(memory, from, size, 'read');
     const buffer = await this.#checked(() => this.buffer(size, MAP_READ | COPY_DST), size);
     const encoder = this.webgpu.createCommandEncoder();
     encoder.copyBufferToBuffer(memory, from, buffer, 0, size);

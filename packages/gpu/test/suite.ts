@@ -49,8 +49,8 @@ export interface SuiteResult {
   readonly answers: readonly (readonly SuiteAnswer[])[];
   /** Launches that wrote where no chunk has room. */
   readonly strayed: readonly number[];
-  /** What a pipeline says that is used after it was closed, each once. */
-  readonly closed: readonly string[];
+  /** What is said of calls beyond a buffer's end, and of a pipeline after it was closed, each once. */
+  readonly refused: readonly string[];
 }
 
 /** In the gaps between chunks, to be found there afterwards. */
@@ -70,7 +70,7 @@ const up = (n: number, to: number): number => Math.ceil(n / to) * to;
 export async function runSuite(implementation: GPU, job: SuiteJob): Promise<SuiteResult> {
   const shapes = new Map<string, Gpu<'webgpu'>>();
   const strayed: number[] = [];
-  const closed = new Set<string>();
+  const refused = new Set<string>();
   const answers: SuiteAnswer[][] = [];
   let device = '';
   let software = false;
@@ -131,14 +131,24 @@ export async function runSuite(implementation: GPU, job: SuiteJob): Promise<Suit
     for (const { place } of places) out.fill(GUARD, place.dstOffset, up(place.dstOffset + place.dstSize, 4));
     if (out.some((byte) => byte !== GUARD)) strayed.push(number);
     pipeline.close();
-    try {
-      pipeline[launch.direction]({ src, dst, chunks });
-    } catch (error) {
-      closed.add(String(error));
-    }
+    const spare = await gpu.staging(16);
+    for (const call of [
+      () => gpu.read(dst, dst.size - 4, 8),
+      () => gpu.read(dst, -8),
+      () => spare.send(dst, dst.size - 4, 5),
+      () => spare.send(dst, 2, 4),
+      () => pipeline[launch.direction]({ src, dst, chunks }),
+    ])
+      try {
+        await call();
+        refused.add(`${call} went well`);
+      } catch (error) {
+        refused.add(String(error).replace(/\d+ bytes.*;/, '...;'));
+      }
+    spare.send(dst, 0, 4);
     gpu.free(src);
     gpu.free(dst);
   }
   for (const gpu of shapes.values()) gpu.close();
-  return { device, software, answers, strayed, closed: [...closed] };
+  return { device, software, answers, strayed, refused: [...refused] };
 }
