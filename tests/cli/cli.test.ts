@@ -115,7 +115,18 @@ describe('h5z', () => {
   test('teaches itself with --help, for every command', async () => {
     const { status, stdout } = await h5z(all, '--help');
     expect(status).toBe(0);
-    for (const command of ['which', 'inspect', 'digest', 'decode', 'repack', 'bench', 'tune', 'plugin-path', 'hsds']) {
+    for (const command of [
+      'which',
+      'inspect',
+      'digest',
+      'decode',
+      'export',
+      'repack',
+      'bench',
+      'tune',
+      'plugin-path',
+      'hsds',
+    ]) {
       expect(stdout).toContain(command);
       const help = await h5z(all, command, '--help');
       expect(help.status).toBe(0);
@@ -385,6 +396,48 @@ describe('h5z digest', () => {
       const missed = ourDeflate && via === gone && via !== 'h5wasm';
       expect(deflated?.sha256, `deflated via ${via} without ${gone}`).toBe(missed ? undefined : digestOf(bytes));
     }
+  });
+});
+
+describe('h5z export', () => {
+  /** What numpy.lib.format says of a file: the header's dictionary, and where the values begin. */
+  const npy = (path: string) => {
+    const bytes = readFileSync(path);
+    const begin = 10 + bytes.readUInt16LE(8);
+    expect([bytes.subarray(0, 8).toString('latin1'), begin % 64]).toEqual(['\x93NUMPY\x01\x00', 0]);
+    return { words: bytes.subarray(10, begin).toString().trim(), data: bytes.subarray(begin) };
+  };
+
+  test('writes what numpy.load reads, a part of it, plain bytes, and to standard output', async () => {
+    const out = join(folder, 'values.npy');
+    const { name, sha256 } = written.find(({ filter }) => !filter.description.lossy) ?? { name: '', sha256: '' };
+    const facts = JSON.parse((await h5z(all, 'export', file, name, '-o', out, '--json')).stdout);
+    expect(facts).toMatchObject({ dataset: name, format: 'npy', sha256 });
+    const whole = npy(out);
+    expect(digestOf(whole.data)).toBe(sha256);
+    expect(whole.words).toMatch(/^\{'descr': '[<|][iuf]\d', 'fortran_order': False, 'shape': \(\d+(,|, \d+)\), \}$/);
+    const part = join(folder, 'part.bin');
+    expect((await h5z(all, 'export', file, name, '--slice', '2:9:3', '-o', part)).status).toBe(0);
+    const row = facts.bytes / facts.shape[0];
+    const rows = [2, 5, 8].map((at) => whole.data.subarray(at * row, (at + 1) * row));
+    expect(readFileSync(part)).toEqual(Buffer.concat(rows));
+    const piped = await h5z(all, 'export', file, name, '--slice=-1', '-o', '-', '--format', 'npy');
+    expect(piped.stdout).toContain('NUMPY');
+  });
+
+  test('says what is wrong', async () => {
+    const fails = async (status: number, ...args: string[]) => {
+      const got = await h5z(all, 'export', ...args);
+      expect([got.status, existsSync(join(all, 'never.npy'))], args.join(' ')).toEqual([status, false]);
+      return got.stderr;
+    };
+    const { name } = written[0] ?? { name: '' };
+    expect(await fails(1, file, '/none', '-o', 'never.npy')).toContain('H5Z_FILE');
+    for (const slice of ['x', '1:2:3:4', '', '1.5', '0,0,0']) {
+      expect(await fails(1, file, name, '--slice', slice, '-o', 'never.npy')).toContain('H5Z_PARAMETER');
+    }
+    expect(await fails(1, file, name, '-o', join(folder, 'no/such/folder.npy'))).toContain('H5Z_FILE');
+    await fails(2, file, name);
   });
 });
 

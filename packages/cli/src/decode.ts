@@ -1,7 +1,7 @@
 // One raw chunk through a pipeline given on the command line: what to reach for when only the chunk is at hand.
 
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostCodec } from '@h5z/chunks';
 import { type Codec, createPipeline, H5zError, type LoadOptions } from '@h5z/core';
 import type { Registry } from '@h5z/registry';
@@ -61,9 +61,11 @@ export function readInput(path: string): Uint8Array {
 }
 
 /** Writes to a file, or to standard output for `-`. */
-export function writeOutput(path: string, data: Uint8Array): void {
+export function writeOutput(path: string, ...pieces: readonly Uint8Array[]): void {
   try {
-    writeFileSync(path === '-' ? 1 : path, data);
+    const file = path === '-' ? 1 : openSync(path, 'w');
+    for (const data of pieces) writeFileSync(file, data);
+    if (file !== 1) closeSync(file);
   } catch (cause) {
     const what = path === '-' ? 'standard output' : path;
     throw new H5zError('H5Z_FILE', `${what} cannot be written (${reason(cause)})`, { cause });

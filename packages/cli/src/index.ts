@@ -12,6 +12,7 @@ export {
   VARIANTS,
   type Via,
 } from './digest.js';
+export { type Exported, type ExportRequest, exportDataset, sliceOf } from './export.js';
 export { type DatasetFacts, type FilterFacts, type Inspection, inspectFile, type Need } from './inspect.js';
 export type { Candidate, Checked, Measurement, Refusal } from './measure.js';
 export { frontOf, plotSvg } from './plot.js';

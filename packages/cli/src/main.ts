@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { bench, benchInWords, DEFAULT_BUDGET, DEFAULT_SAMPLE } from './bench.js';
 import { decodeChunk, readInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
+import { exportDataset, sliceOf } from './export.js';
 import { addHsdsCommands } from './hsds.js';
 import { type Inspection, inspectFile } from './inspect.js';
 import { plotSvg } from './plot.js';
@@ -39,6 +40,7 @@ Examples:
   h5z which 32015                         what filter 32015 is, and whether it is installed
   h5z digest scan.h5 --via wasm           SHA-256 of every dataset's values, decoded by WebAssembly
   h5z decode chunk.bin --filter zstd --size 8192 -o values.bin
+  h5z export scan.h5 /entry/data -o data.npy
   h5z repack scan.h5 small.h5 --filter shuffle,zstd:level=9
   h5z bench scan.h5 --svg plot.svg        every installed filter on your data: ratio, speed, errors
   h5z tune scan.h5 --for ratio            the pipeline and chunk shape that suit it, and the line to use
@@ -193,6 +195,60 @@ Examples:
     const { data, ...facts } = decoded;
     if (options.json) printJson({ bytes: data.length, ...facts });
   });
+
+program
+  .command('export')
+  .argument('<file>', 'an HDF5 file')
+  .argument('<dataset>', 'the path of a dataset in it')
+  .description('Write the values of a dataset, or of a part of it, for programs that read no HDF5.')
+  .requiredOption('-o, --output <file>', 'where they go; - writes standard output')
+  .option('--slice <parts>', 'a part, as numpy has it: 5,100:200,::2; write --slice=-1 for one that begins with a dash')
+  .addOption(
+    new Option(
+      '--format <name>',
+      'npy: for numpy.load; raw: the values alone; by the name of <file> when left out',
+    ).choices(['npy', 'raw']),
+  )
+  .addOption(
+    new Option('--via <variant>', 'the code that decodes; the best one here when left out').choices(['native', 'wasm']),
+  )
+  .option('--json', 'print JSON: { dataset, format, shape, dtype, bytes, sha256, seconds }')
+  .addHelpText(
+    'after',
+    `
+Values are in C order, numbers little-endian; halves come as float32, and compounds, strings of fixed length and the like as bytes.
+Only the chunks that the part touches are read.
+
+Examples:
+  h5z export scan.h5 /entry/data -o data.npy
+  h5z export scan.h5 /entry/data --slice 5,100:200 -o part.npy
+  h5z export scan.h5 /entry/data --format raw -o - | sha256sum`,
+  )
+  .action(async (path: string, dataset: string, options: ExportFlags) => {
+    const { output, via } = options;
+    if (output === '-' && options.json) {
+      throw new H5zError('H5Z_PARAMETER', 'values and JSON both go to standard output', { remedy: 'pass -o FILE' });
+    }
+    const format = options.format ?? (output.endsWith('.npy') ? 'npy' : 'raw');
+    const { data, ...facts } = await exportDataset(path, dataset, {
+      registry: await installed(),
+      format,
+      ...(options.slice === undefined ? {} : { slice: sliceOf(options.slice) }),
+      ...(via === undefined ? {} : { via }),
+    });
+    writeOutput(output, ...data);
+    const { shape, dtype, bytes } = facts;
+    if (options.json) printJson({ dataset, format, ...facts });
+    else if (output !== '-') print(`${output}: ${dtype} ${shape.join(' x ') || 'scalar'}, ${bytesInWords(bytes)}`);
+  });
+
+interface ExportFlags {
+  readonly output: string;
+  readonly slice?: string;
+  readonly format?: 'npy' | 'raw';
+  readonly via?: 'native' | 'wasm';
+  readonly json?: boolean;
+}
 
 const filterTexts: string[] = [];
 const chosenDatasets: string[] = [];
