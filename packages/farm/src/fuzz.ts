@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { buildFuzzer } from './build.ts';
 import { exists, run } from './exec.ts';
 import type { Filter } from './filters.ts';
-import { OUT } from './paths.ts';
+import { CACHE, OUT } from './paths.ts';
+import { upstreamsOf } from './sources.ts';
+import { ensureCcache } from './tools.ts';
 
 export interface Fuzzed {
   readonly passed: boolean;
@@ -47,8 +49,51 @@ async function writeSeeds(filter: Filter, folder: string): Promise<void> {
   }
 }
 
-/** Runs one filter for `seconds`. What breaks a rule is kept in out/fuzz/<filter>/. */
-export async function fuzz(filter: Filter, clang: string, seconds: number): Promise<Fuzzed> {
+/**
+ * Several filters have the same upstreams: while `work` lasts, this process has CMake compile through ccache, which takes minutes
+ * off fuzzers of all filters. What is shipped is never compiled through it.
+ */
+export async function sharingObjects<T>(work: () => Promise<T>): Promise<T> {
+  const ccache = await ensureCcache();
+  if (ccache === undefined) return work();
+  const settings = {
+    CMAKE_C_COMPILER_LAUNCHER: ccache,
+    CMAKE_CXX_COMPILER_LAUNCHER: ccache,
+    CCACHE_DIR: join(CACHE, 'ccache'),
+    CCACHE_COMPILERCHECK: 'content',
+  };
+  const before = Object.keys(settings).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, settings);
+  try {
+    return await work();
+  } finally {
+    for (const [name, value] of before)
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+  }
+}
+
+/** The filters with one upstream that many others have too come first: theirs is compiled for all. */
+export async function sharersFirst(filters: readonly Filter[]): Promise<Filter[]> {
+  const names = new Map<Filter, string[]>();
+  for (const filter of filters)
+    names.set(
+      filter,
+      (await upstreamsOf(filter)).map(({ name }) => name),
+    );
+  const users = (name: string): number => [...names.values()].filter((list) => list.includes(name)).length;
+  const shared = (filter: Filter): number => {
+    const [first, ...more] = names.get(filter) ?? [];
+    return first === undefined || more.length > 0 ? 0 : users(first);
+  };
+  return [...filters].sort((a, b) => shared(b) - shared(a));
+}
+
+/**
+ * Runs one filter for `seconds`, with inputs that follow from `seed`; 0: with others each time. What breaks a rule is kept in
+ * out/fuzz/<filter>/.
+ */
+export async function fuzz(filter: Filter, clang: string, seconds: number, seed = 0): Promise<Fuzzed> {
   const program = await buildFuzzer(filter, clang);
   const findings = join(OUT, 'fuzz', filter.name);
   await mkdir(findings, { recursive: true });
@@ -60,6 +105,7 @@ export async function fuzz(filter: Filter, clang: string, seconds: number): Prom
       [
         corpus,
         `-max_total_time=${seconds}`,
+        `-seed=${seed}`,
         '-timeout=10',
         '-rss_limit_mb=2048',
         '-max_len=65536',

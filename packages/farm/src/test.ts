@@ -5,14 +5,16 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Counted } from '../../../tests/support/reporter.ts';
-import { buildAll } from './build.ts';
+import { buildAll, buildHarness } from './build.ts';
+import { ensureEmulator, whyNever } from './emulation.ts';
 import { exists, which } from './exec.ts';
 import { readFilters } from './filters.ts';
-import { fuzz } from './fuzz.ts';
+import { fuzz, sharersFirst, sharingObjects } from './fuzz.ts';
 import { lint } from './lint.ts';
 import { FarmError, say, step } from './log.ts';
 import { pack } from './pack.ts';
 import { ROOT } from './paths.ts';
+import { CROSS, hostPlatform } from './targets.ts';
 import {
   ensureApt,
   ensureBun,
@@ -33,6 +35,9 @@ export interface TestOptions {
   /** With what takes a download that only a nightly run is worth. */
   readonly nightly: boolean;
 }
+
+/** The same inputs each time: what they find is of a change. `./farm fuzz` looks for more. */
+const FUZZ_SEED = 1;
 
 export interface TestResult {
   passed: number;
@@ -103,6 +108,21 @@ async function vitest(only: readonly string[], environment: Record<string, strin
   return counted;
 }
 
+/**
+ * Gets and compiles what verifyAll runs other platforms' libraries with, while the libraries are built: there all wait for it.
+ * What cannot be had is told by verifyAll.
+ */
+async function prepareVerifying(): Promise<void> {
+  for (const platform of CROSS.filter((one) => one !== hostPlatform() && whyNever(one) === undefined)) {
+    try {
+      await buildHarness(platform);
+      await ensureEmulator(platform);
+    } catch (error) {
+      if (!(error instanceof FarmError)) throw error;
+    }
+  }
+}
+
 /** Every library on its platform, as far as this machine can: two at a time, each one check. */
 async function verifyAll(
   count: (name: string, passed: boolean, output?: string) => void,
@@ -145,6 +165,7 @@ export async function test(options: TestOptions): Promise<TestResult> {
   const [environment] = await Promise.all([
     step('tools for the tests', () => testEnvironment(options.nightly)),
     options.build ? buildAll({ targets: ['cross'] }) : undefined,
+    options.build ? prepareVerifying() : undefined,
   ]);
   if (options.build) {
     await step('running what was built for other platforms', () => verifyAll(count, skip));
@@ -153,21 +174,21 @@ export async function test(options: TestOptions): Promise<TestResult> {
   if (options.only.length === 0) {
     for (const check of await step('lint', () => lint())) count(`lint: ${check.name}`, check.passed, check.output);
     const compiler = environment.H5Z_CC_FUZZ;
-    const filters = [...(await readFilters())];
+    const filters = await sharersFirst(await readFilters());
     const fuzzNext = async (): Promise<void> => {
       for (let filter = filters.shift(); filter !== undefined; filter = filters.shift()) {
         const name = `fuzz: ${filter.name}`;
         if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');
         else if (compiler === undefined) skip(name, 'no clang with libFuzzer; see the warning above');
         else {
-          const found = await fuzz(filter, compiler, options.fuzzSeconds);
+          const found = await fuzz(filter, compiler, options.fuzzSeconds, FUZZ_SEED);
           count(name, found.passed, found.output);
         }
       }
     };
     // A fuzzer has one thread: as many of them at once as there are processors.
     await step(`fuzzing ${filters.length} filters, ${options.fuzzSeconds} s each under ASan and UBSan`, () =>
-      Promise.all(Array.from({ length: availableParallelism() }, fuzzNext)),
+      sharingObjects(() => Promise.all(Array.from({ length: availableParallelism() }, fuzzNext))),
     );
   }
 

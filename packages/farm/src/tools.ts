@@ -671,3 +671,14 @@ export async function ensureClang(): Promise<string> {
     'found no clang that can link libFuzzer. Install clang with its compiler-rt (Debian: clang libclang-rt-14-dev).',
   );
 }
+
+/** Debian's ccache; undefined, with a line that says why, where it cannot be had: then everything is compiled. */
+export async function ensureCcache(): Promise<string | undefined> {
+  try {
+    if ((await which('ccache')) === undefined) await ensureApt(['ccache']);
+  } catch (error) {
+    if (!(error instanceof FarmError)) throw error;
+    say(`no ccache, so that fuzzers take longer to compile: ${error.message}`);
+  }
+  return which('ccache');
+}
