@@ -8,6 +8,7 @@ import {
   type SelfTestReport,
   type StatusReport,
   selfTest,
+  shellWord,
   status,
   type UninstallReport,
   uninstall,
@@ -171,7 +172,8 @@ function installInWords(report: InstallReport): string {
   const verb = dryRun ? 'would be put into' : changed ? 'are in' : 'were all there already, in';
   const before = replaced && changed ? `; before: ${replaced.version} with ${replaced.filters.length} filters` : '';
   parts.push(`${what} ${verb} ${place}${before}.`);
-  if (kind === 'wheel') parts.push(`Next: pip install --no-deps ${place}, and H5Z_HSDS=1 in the environment of HSDS.`);
+  if (kind === 'wheel')
+    parts.push(`Next: pip install --no-deps ${shellWord(place)}, and H5Z_HSDS=1 in the environment of HSDS.`);
   else if (!dryRun) parts.push(`Next: restart HSDS${hsds ? ` ${hsds}` : ''} with H5Z_HSDS=1 in its environment.`);
   return parts.join('\n\n');
 }

@@ -15,5 +15,5 @@ export {
 } from './install.js';
 export { type InstalledFilter, type Layout, layoutOf, type WithoutLibrary } from './layout.js';
 export { type PlaceStep, placeInto, removeFrom } from './place.js';
-export { type Environment, probe } from './python.js';
+export { type Environment, probe, shellWord } from './python.js';
 export { wheelBytes } from './wheel.js';

@@ -7,7 +7,16 @@ import { currentPlatform } from '@h5z/core/node';
 import { installed, type Registry } from '@h5z/registry';
 import { DISTRIBUTION, type InstalledFilter, type Layout, layoutOf, supported, type WithoutLibrary } from './layout.js';
 import { type Found, lookInto, type PlaceStep, placeInto, refuseForeign, removeFrom } from './place.js';
-import { defaultPython, type Environment, exchange, isAtLeast, probe, quietEnvironment, runProgram } from './python.js';
+import {
+  defaultPython,
+  type Environment,
+  exchange,
+  isAtLeast,
+  probe,
+  quietEnvironment,
+  runProgram,
+  shellWord,
+} from './python.js';
 import { wheelBytes, wheelName } from './wheel.js';
 
 /** Where something is or will be. With neither: the active environment (a venv's, conda's, else the first Python on PATH). */
@@ -327,7 +336,7 @@ export async function selfTest({ python }: { readonly python?: string } = {}): P
   const found = await lookInto(environment.sitePackages);
   if (found.installed === undefined) {
     throw new H5zError('H5Z_FILE', `${DISTRIBUTION} is not installed in ${environment.sitePackages}`, {
-      remedy: `run h5z hsds install --python ${environment.python}`,
+      remedy: `run h5z hsds install --python ${shellWord(environment.python)}`,
     });
   }
   const asked = await askPackage(environment, 'self-test');

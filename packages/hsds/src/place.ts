@@ -206,7 +206,9 @@ function unwritable(folder: string, cause: unknown): H5zError {
   return new H5zError('H5Z_FILE', `${folder} cannot be changed (${why})`, {
     cause,
     remedy:
-      'run this as the owner of the environment, or make a wheel (--wheel) and install it where it may be written',
+      cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
+        ? 'make room there; nothing was changed'
+        : 'run this as the owner of the environment, or make a wheel (--wheel) and install it where it may be written',
   });
 }
 

@@ -5,6 +5,11 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { H5zError } from '@h5z/core';
 
+/** A word as a POSIX shell reads it back: for commands that are to be copied. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** A Python environment as it describes itself. */
 export interface Environment {
   /** The program, as it was named or found. */

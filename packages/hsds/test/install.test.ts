@@ -30,6 +30,7 @@ import {
   type PlaceStep,
   placeInto,
   selfTest,
+  shellWord,
   status,
   uninstall,
 } from '../dist/index.js';
@@ -402,6 +403,23 @@ print(json.dumps([d.version, sorted((e.group, e.name, e.value) for e in d.entry_
         const error = await refusal(put({ target }));
         expect(error).toMatchObject({ code: 'H5Z_FILE', message: expect.stringMatching(/cannot be changed.*--wheel/) });
       }
+    });
+
+    test('a full disk', async () => {
+      const target = fresh();
+      const onStep = (step: PlaceStep) => {
+        if (step === 'staged') throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      };
+      const error = await refusal(put({ target, onStep }));
+      expect(error).toMatchObject({ code: 'H5Z_FILE', message: expect.stringMatching(/no space left.*make room/) });
+      expect(readdirSync(target)).toEqual([]);
+    });
+
+    test('words of commands to copy are what a shell reads back', async () => {
+      expect(shellWord('/srv/hsds/bin/python3.11')).toBe('/srv/hsds/bin/python3.11');
+      const odd = "/my env/it's $HOME/bin/python";
+      const { stdout } = await runIn(scratch, '/bin/sh', ['-c', `printf %s ${shellWord(odd)}`]);
+      expect(stdout).toBe(odd);
     });
 
     test('a Python that is not there, is none, or is too old', async () => {
