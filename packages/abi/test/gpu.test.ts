@@ -227,8 +227,7 @@ describe.each(onEngines)('kernels of $name $where', ({ name, folder, engine }) =
       return {
         cdValues: one.cdValues,
         chunks: [...chunks, ...faults],
-        lanes: 8,
-        parts: 1 + (index % 3),
+        ...(SHAPES[index % SHAPES.length] as (typeof SHAPES)[0]),
         largeBlocks: true,
       };
     });

@@ -209,6 +209,7 @@ async function peers(): Promise<Finding[]> {
     await debian('nccopy', 'plugin tests', ['netcdf-bin']),
     await debian("Debian's h5py", 'plugin tests', ['python3-h5py']),
     await debian("Debian's h5py for MPI", 'plugin tests', ['python3-h5py-mpi', 'openmpi-bin']),
+    await debian('PoCL', 'kernels as OpenCL C', ['pocl-opencl-icd', 'ocl-icd-opencl-dev']),
     await program('chromium', 'browser tests', ['chromium']),
   ];
 }
