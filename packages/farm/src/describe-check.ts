@@ -1,5 +1,5 @@
 // What the filter.json files say is true and agrees: each holds to its schema, folder and name are one, no two filters have
-// an ID, and the upstreams named are pinned. A problem names file and line. ./farm lint shows them; nothing is packed with one.
+// an ID, and the upstreams named are pinned. A problem names file and line. ./farm lint shows them; nothing is built or packed with one.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -7,6 +7,7 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import type { FilterDescription } from '../../core/src/generated/schema.ts';
 import { filterFolders } from './catalogue.ts';
+import { FarmError } from './log.ts';
 import { FILTER_FOLDER, ROOT } from './paths.ts';
 import { upstreamFolder } from './sources.ts';
 
@@ -133,4 +134,10 @@ export function descriptionProblems(root = ROOT): string[] {
       problems.push(`${located.at(['variants', 'webgpu'])}: there is no src/gpu.wgsl with the kernels`);
   }
   return problems;
+}
+
+/** Throws a FarmError that lists the problems, where there are any. `done`: what is not done then, such as `built`. */
+export function refuseLies(done: string): void {
+  const lies = descriptionProblems();
+  if (lies.length > 0) throw new FarmError(`nothing is ${done} before this is repaired:\n${lies.join('\n')}`);
 }

@@ -4,7 +4,7 @@
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeShipped } from './catalogue.ts';
-import { descriptionProblems } from './describe-check.ts';
+import { refuseLies } from './describe-check.ts';
 import { filterPage } from './docs.ts';
 import { run } from './exec.ts';
 import { readFilters } from './filters.ts';
@@ -63,8 +63,7 @@ export async function compile(): Promise<void> {
 export async function pack(
   options: { out?: string; only?: readonly string[]; check?: boolean } = {},
 ): Promise<Packed[]> {
-  const lies = descriptionProblems();
-  if (lies.length > 0) throw new FarmError(`nothing is packed before this is repaired:\n${lies.join('\n')}`);
+  refuseLies('packed');
   const out = options.out ?? join(ROOT, 'out/packages');
   const stage = join(out, 'stage');
   rmSync(out, { recursive: true, force: true });

@@ -77,6 +77,20 @@ async function copyOfFilter(): Promise<{ folder: string; name: string; library: 
 
 const sha256Of = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
+test('a filter.json that lies: the line is named, nothing is built', async () => {
+  const { folder, name } = await copyOfFilter();
+  const file = join(folder, 'filter.json');
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const line = lines.findIndex((text) => /^ *"id": \d+,$/.test(text));
+  lines[line] = '  "id": "many",';
+  writeFileSync(file, lines.join('\n'));
+  const env = { ...process.env, H5Z_FILTER_FOLDER: folder };
+  const { status, text } = await answer(spawn(process.execPath, [MAIN, 'task', name, hostPlatform()], { env }));
+  expect(status, text).toBe(1);
+  expect(text).toContain(`filter.json:${line + 1}: id must be integer`);
+  expect([existsSync(join(folder, 'prebuilds')), existsSync(join(folder, 'build'))]).toEqual([false, false]);
+});
+
 describe('a full disk', () => {
   /** A file system of `size` at `place`, in a mount namespace of its own; undefined where this machine allows none. */
   const small = (place: string, size: string, then: string): string[] => {

@@ -2,6 +2,7 @@
 
 import { buildAll } from '../build.ts';
 import type { Command } from '../command.ts';
+import { refuseLies } from '../describe-check.ts';
 import { FarmError, table } from '../log.ts';
 import { CROSS } from '../targets.ts';
 
@@ -25,6 +26,7 @@ all: every platform, and @h5z/native for each.`,
   async run(args) {
     const compiler = args.text('compiler') ?? 'zig';
     if (compiler !== 'zig' && compiler !== 'system') throw new FarmError('--compiler is zig or system.');
+    refuseLies('built');
     const built = await buildAll({ filters: args.positionals, targets: args.list('targets'), compiler });
     if (args.flag('json')) process.stdout.write(`${JSON.stringify(built, null, 2)}\n`);
     else {

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { task } from '../build.ts';
 import type { Command } from '../command.ts';
+import { refuseLies } from '../describe-check.ts';
 import { FarmError } from '../log.ts';
 import { copyOutputs } from '../turbo.ts';
 
@@ -18,6 +19,7 @@ export const command: Command = {
   async run(args) {
     const [filter, target] = args.positionals;
     if (filter === undefined || target === undefined) throw new FarmError('say what to build: ./farm task zstd wasm');
+    refuseLies('built');
     await task(filter, target);
     const copy = args.text('copy');
     if (copy !== undefined) await copyOutputs(filter, target, resolve(copy));
