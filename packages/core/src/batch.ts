@@ -98,10 +98,17 @@ export interface EncodedEach extends EncodedChunk {
   readonly offset?: readonly number[];
 }
 
-/** A chunk of a file and where it goes in the batch's output. */
-export interface PlacedRange {
-  readonly chunk: ChunkRange;
+/** A chunk, with its size and filter mask, and where it goes in the batch's output. */
+export interface PlacedChunk {
+  readonly chunk: StoredChunk | ChunkRange;
   readonly place: ChunkPlace;
+}
+
+export interface ChunkRuns {
+  /** Whether `next`, which nobody has checked, may be in a run that `first` begins; of one chunk alone when they are the same. */
+  joins(first: ChunkInput, next: ChunkInput): boolean;
+  /** As {@link ChunkRunner.scatter}, one after the other. Resolves to what went wrong first, and with which of them. */
+  scatter(run: readonly PlacedChunk[]): Promise<RunFailure | undefined>;
 }
 
 /** That the chunk at place `at` of a run failed, and none before it. */
@@ -117,11 +124,8 @@ export interface ChunkRunner {
   decode(chunk: StoredChunk | ChunkRange): Promise<Uint8Array>;
   /** Decodes into the batch's output. */
   scatter(chunk: StoredChunk | ChunkRange, place: ChunkPlace): Promise<void>;
-  /**
-   * The same with chunks of one file that has a path, all with one filter mask, one after the other as one piece of work: where
-   * they are small, to tell of each takes longer than to decode it. Resolves to what went wrong first, and with which of them.
-   */
-  readonly scatterRun?: (run: readonly PlacedRange[]) => Promise<RunFailure | undefined>;
+  /** Where several small chunks are worth more together than one by one: to tell of each may take longer than to decode it. */
+  readonly runs?: ChunkRuns;
   encode(data: Uint8Array): Promise<EncodedChunk>;
   close(): void;
 }
@@ -190,14 +194,14 @@ export async function decodeInto<T extends ArrayBufferView>(
     await runner.scatter(chunk, place);
     wrote(chunk, place);
   };
-  const several = async (scatterRun: NonNullable<ChunkRunner['scatterRun']>, run: readonly ChunkInput[]) => {
-    const placed: PlacedRange[] = [];
+  const several = async (runs: ChunkRuns, run: readonly ChunkInput[]) => {
+    const placed: PlacedChunk[] = [];
     const places: number[] = [];
     let failed: InRun | undefined;
     for (const [at, input] of run.entries()) {
       try {
         const { chunk, place } = prepare(input);
-        if (place === undefined || !('file' in chunk)) continue;
+        if (place === undefined) continue;
         placed.push({ chunk, place });
         places.push(at);
       } catch (error) {
@@ -205,20 +209,20 @@ export async function decodeInto<T extends ArrayBufferView>(
         break;
       }
     }
-    const failure = placed.length === 0 ? undefined : await scatterRun(placed);
+    const failure = placed.length === 0 ? undefined : await runs.scatter(placed);
     if (failure !== undefined) throw new InRun(places[failure.at] ?? 0, failure.error);
     if (failed !== undefined) throw failed;
     for (const { chunk, place } of placed) wrote(chunk, place);
   };
-  const { scatterRun } = runner;
+  const { runs } = runner;
   const most = Math.min(Math.floor(RUN_BYTES / placer.size), RUN_CHUNKS);
-  const grouped = scatterRun !== undefined && most > 1 && Symbol.iterator in chunks;
-  const runs: Iterable<ChunkInput | ChunkInput[]> | AsyncIterable<ChunkInput> = grouped ? runsOf(chunks, most) : chunks;
-  const work = (input: ChunkInput | ChunkInput[]) => {
-    if (!Array.isArray(input)) return one(input);
-    return scatterRun === undefined ? Promise.resolve() : several(scatterRun, input);
-  };
-  for await (const _ of inOrder<ChunkInput | ChunkInput[], void>(runner, runs, options, work)) {
+  const grouped = runs !== undefined && most > 1 && Symbol.iterator in chunks;
+  const inputs: Iterable<ChunkInput | ChunkInput[]> | AsyncIterable<ChunkInput> = grouped
+    ? runsOf(chunks, runs, most)
+    : chunks;
+  const work = (input: ChunkInput | ChunkInput[]) =>
+    Array.isArray(input) && runs !== undefined ? several(runs, input) : one(input as ChunkInput);
+  for await (const _ of inOrder<ChunkInput | ChunkInput[], void>(runner, inputs, options, work)) {
     // `work` has put it in its place.
   }
   if (covered && placer.own && written < placer.out.length) {
@@ -233,29 +237,26 @@ export async function decodeInto<T extends ArrayBufferView>(
 const RUN_BYTES = 256 * 1024;
 const RUN_CHUNKS = 1024;
 
-/** Neighbours of one file with one filter mask in runs, everything else as it is. */
-function* runsOf(chunks: Iterable<ChunkInput>, most: number): Generator<ChunkInput | ChunkInput[], void, undefined> {
+/** Neighbours that join in runs, everything else as it is. */
+function* runsOf(
+  chunks: Iterable<ChunkInput>,
+  { joins }: ChunkRuns,
+  most: number,
+): Generator<ChunkInput | ChunkInput[], void, undefined> {
   let run: ChunkInput[] = [];
-  let first: Partial<ChunkRange> = {};
-  let failed: RunFailure | undefined;
+  let failed: { readonly error: unknown } | undefined;
   try {
     for (const input of chunks) {
-      const range = input as Partial<ChunkRange> | null;
-      const joins = range?.file?.path !== undefined;
-      const fits = run.length < most && range?.file === first.file && range?.filterMask === first.filterMask;
-      if (run.length > 0 && !(joins && fits)) {
+      const [first] = run;
+      if (first !== undefined && !(run.length < most && joins(first, input))) {
         yield run;
         run = [];
       }
-      if (!joins) {
-        yield input;
-        continue;
-      }
-      if (run.length === 0) first = range;
-      run.push(input);
+      if (joins(input, input)) run.push(input);
+      else yield input;
     }
   } catch (error) {
-    failed = { at: 0, error };
+    failed = { error };
   }
   if (run.length > 0) yield run;
   if (failed !== undefined) throw failed.error; // after the chunks that came before it

@@ -2,13 +2,22 @@
 // enough to be worth their start; where none starts (workerd, a page whose policy or bundler has no worker) it stays there.
 // A worker runs whole pipelines by the same code as this thread, so that results and errors are the same.
 
-import type { ChunkOptions, ChunkRange, ChunkRunner, EncodedChunk, RunnerOptions, StoredChunk } from './batch.js';
+import type {
+  ChunkOptions,
+  ChunkRange,
+  ChunkRunner,
+  EncodedChunk,
+  PlacedChunk,
+  RunFailure,
+  RunnerOptions,
+  StoredChunk,
+} from './batch.js';
 import { H5zError } from './errors.js';
 import type { ChunkPlace } from './layout.js';
 import { bytesOf } from './staged.js';
 import type { PreparedStages } from './stages.js';
 import { workers } from './worker-count.js';
-import type { Answer, SentError, SentStage, Task } from './worker-protocol.js';
+import type { Answer, RunChunk, RunResult, SentError, SentStage, Task } from './worker-protocol.js';
 import type { PooledWorker } from './workers-none.js';
 
 /** What a batch may take before workers start. */
@@ -110,6 +119,13 @@ export function openPool(prepared: PreparedStages, { threads, output }: RunnerOp
   };
 
   const run = (to: Hand, task: Work, data: Uint8Array): Promise<unknown> => {
+    // Of a view the whole buffer would be sent: a copy of what it shows goes over instead.
+    const sent = data.buffer instanceof ArrayBuffer ? new Uint8Array(data) : data;
+    return post(to, task, sent);
+  };
+
+  /** Of a `data` that is not shared nothing is left here. */
+  const post = (to: Hand, task: Work, data: Uint8Array): Promise<unknown> => {
     if (!to.batches.has(batch)) {
       to.batches.add(batch);
       to.tell({
@@ -119,9 +135,48 @@ export function openPool(prepared: PreparedStages, { threads, output }: RunnerOp
         ...(shared && output ? { output: { layout: output.layout, out: output.out } } : {}),
       });
     }
-    // Of a view the whole buffer would be sent: a copy of what it shows goes over instead.
-    const sent = data.buffer instanceof ArrayBuffer ? new Uint8Array(data) : data;
-    return to.ask({ ...task, batch, id: ids++, data: sent }, sent === data ? [] : [sent.buffer as ArrayBuffer]);
+    return to.ask({ ...task, batch, id: ids++, data }, data.buffer instanceof ArrayBuffer ? [data.buffer] : []);
+  };
+
+  /** One message there and one back for many chunks. */
+  const scatterRun = async (placed: readonly PlacedChunk[]): Promise<RunFailure | undefined> => {
+    const to = hand();
+    if (to === undefined) {
+      for (const [at, { chunk, place }] of placed.entries()) {
+        try {
+          await here.scatter(chunk, place);
+        } catch (error) {
+          return { at, error };
+        }
+      }
+      return undefined;
+    }
+    const stored: Uint8Array[] = [];
+    let unread: RunFailure | undefined;
+    for (const [at, { chunk }] of placed.entries()) {
+      try {
+        stored.push(await bytesOf(chunk));
+      } catch (error) {
+        unread = { at, error };
+        break;
+      }
+    }
+    const data = new Uint8Array(stored.reduce((sum, { length }) => sum + length, 0));
+    const chunks: RunChunk[] = [];
+    let at = 0;
+    for (const [i, bytes] of stored.entries()) {
+      const { chunk, place } = placed[i] as PlacedChunk;
+      data.set(bytes, at);
+      at += bytes.length;
+      chunks.push({ length: bytes.length, options: optionsOf(chunk), ...(shared ? { place } : {}) });
+    }
+    if (stored.length === 0) return unread;
+    const { decoded, failed } = (await post(to, { do: 'run', chunks }, data)) as RunResult;
+    const size = output?.size ?? 0;
+    for (let i = 0; !shared && i < (failed?.at ?? chunks.length); i++) {
+      output?.copy((placed[i] as PlacedChunk).place, decoded.subarray(i * size, (i + 1) * size));
+    }
+    return failed === undefined ? unread : { at: failed.at, error: errorOf(failed.error) };
   };
 
   return {
@@ -144,6 +199,7 @@ export function openPool(prepared: PreparedStages, { threads, output }: RunnerOp
         output?.copy(place, decoded);
       }
     },
+    runs: { joins: () => true, scatter: scatterRun },
     async encode(data) {
       const to = hand();
       if (to === undefined) return here.encode(data);
@@ -159,6 +215,7 @@ export function openPool(prepared: PreparedStages, { threads, output }: RunnerOp
 type Work =
   | { readonly do: 'decode'; readonly options: ChunkOptions }
   | { readonly do: 'scatter'; readonly options: ChunkOptions; readonly place: ChunkPlace }
+  | { readonly do: 'run'; readonly chunks: readonly RunChunk[] }
   | { readonly do: 'encode' };
 
 /** A stage without its codec, which a worker makes of the module: sent once to each. */

@@ -33,7 +33,21 @@ export type Task =
   | { readonly do: 'close'; readonly batch: number }
   | (Chunk & { readonly do: 'decode'; readonly options: ChunkOptions })
   | (Chunk & { readonly do: 'scatter'; readonly options: ChunkOptions; readonly place: ChunkPlace })
+  | (Chunk & { readonly do: 'run'; readonly chunks: readonly RunChunk[] })
   | (Chunk & { readonly do: 'encode' });
+
+/** One of several chunks whose stored bytes lie one behind the other, with its place where the output is shared. */
+export interface RunChunk {
+  readonly length: number;
+  readonly options: ChunkOptions;
+  readonly place?: ChunkPlace;
+}
+
+/** The chunks before the one that failed: decoded, one behind the other, where they had no place. */
+export interface RunResult {
+  readonly decoded: Uint8Array;
+  readonly failed?: { readonly at: number; readonly error: SentError };
+}
 
 export interface SentError {
   readonly code?: ErrorCode;
@@ -78,12 +92,11 @@ export function serve(answer: (message: Answer, transfer: ArrayBuffer[]) => void
       const data = decodeStages(prepared, task.data, task.options);
       return [data, data];
     }
-    if (output === undefined) throw new Error('a chunk without an output');
-    const { place, options } = task;
-    const { size } = output;
-    if (place.whole) {
-      decodeStagesInto(prepared, task.data, output.out.subarray(place.to, place.to + size), { ...options, size });
-    } else output.copy(place, decodeStages(prepared, task.data, { ...options, size }));
+    if (task.do === 'run') {
+      const result = decodeRun(prepared, output, task.data, task.chunks);
+      return [result, result.decoded];
+    }
+    scatter(prepared, output, task.data, task.options, task.place);
     return [undefined, undefined];
   };
 
@@ -100,6 +113,48 @@ export function serve(answer: (message: Answer, transfer: ArrayBuffer[]) => void
       );
     }
   };
+}
+
+function scatter(
+  prepared: Prepared,
+  output: Output | undefined,
+  data: Uint8Array,
+  options: ChunkOptions,
+  place: ChunkPlace,
+): void {
+  if (output === undefined) throw new Error('a chunk without an output');
+  const { size } = output;
+  if (place.whole) {
+    decodeStagesInto(prepared, data, output.out.subarray(place.to, place.to + size), { ...options, size });
+  } else output.copy(place, decodeStages(prepared, data, { ...options, size }));
+}
+
+function decodeRun(
+  prepared: Prepared,
+  output: Output | undefined,
+  data: Uint8Array,
+  chunks: readonly RunChunk[],
+): RunResult {
+  const decoded = new Uint8Array(
+    chunks.reduce((sum, { options, place }) => sum + (place === undefined ? (options.size ?? 0) : 0), 0),
+  );
+  let from = 0;
+  let to = 0;
+  for (const [at, { length, options, place }] of chunks.entries()) {
+    const stored = data.subarray(from, from + length);
+    from += length;
+    try {
+      if (place !== undefined) scatter(prepared, output, stored, options, place);
+      else {
+        const { size = 0 } = options;
+        decodeStagesInto(prepared, stored, decoded.subarray(to, to + size), { ...options, size });
+        to += size;
+      }
+    } catch (error) {
+      return { decoded, failed: { at, error: sendable(error) } };
+    }
+  }
+  return { decoded };
 }
 
 function sendable(error: unknown): SentError {

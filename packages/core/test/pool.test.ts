@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Codec,
   createPipeline,
+  type H5zError,
   isH5zError,
   loadWasm,
   type Pipeline,
@@ -109,14 +110,52 @@ describe('workers', () => {
 
   test('stop on a signal', async () => {
     const stop = new AbortController();
-    const into = new Uint8Array(new SharedArrayBuffer(8000));
+    const count = 100_000; // many more than are given to workers together
+    const into = new Uint8Array(new SharedArrayBuffer(count * SIZE));
+    const many = Array.from({ length: count }, (_, i) => ({ ...(chunks[0] as StoredChunk), offset: [i * SIZE] }));
+    const line = { shape: [count * SIZE], chunk: [SIZE], itemSize: 1 };
     const onChunk = (done: number) => done === 10 && stop.abort(new Error('enough'));
-    const batch = pipeline.decodeMany(chunks, { into, layout, signal: stop.signal, onChunk });
+    const batch = pipeline.decodeMany(many, { into, layout: line, signal: stop.signal, onChunk });
     await expect(batch).rejects.toThrow('enough');
     const then = into.slice();
-    expect(then[7999]).toBe(0);
+    expect(then.at(-1)).toBe(0);
+    expect(then[10 * SIZE - 1]).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    expect([...into]).toEqual([...then]);
+    expect(Buffer.compare(into, then)).toBe(0);
+  });
+
+  test.each(['plain', 'shared'])('fail in a run as on one thread, what came before in %s memory', async (kind) => {
+    const data = Uint8Array.of(CORRUPT);
+    const bad = chunks.map((chunk, i) => (i >= 217 && i % 5 === 2 ? { ...chunk, data } : chunk));
+    const short = { read: () => Uint8Array.of(COPY), address: 3, length: SIZE + 1 };
+    const unread = chunks.map((chunk, i) =>
+      i === 100 ? { file: short, ...short, offset: chunk.offset ?? [] } : chunk,
+    );
+    const misplaced = chunks.map((chunk, i) => (i === 150 ? { ...chunk, offset: [-6, 0] } : chunk));
+    for (const [given, at] of [
+      [bad, 217],
+      [unread, 100],
+      [misplaced, 150],
+    ] as const) {
+      const failure = async (one: Pipeline, threads?: number) => {
+        const room = kind === 'shared' ? new SharedArrayBuffer(8000) : new ArrayBuffer(8000);
+        const into = new Uint8Array(room);
+        try {
+          await one.decodeMany(given, { into, layout, ...(threads ? { threads } : {}) });
+        } catch (error) {
+          const { code, message, details } = error as Partial<H5zError>;
+          for (let i = 0; i < at; i++) {
+            const [row = 0, column = 0] = offsets[i] ?? [];
+            expect(into[row * 8 + column]).toBe((i + 1) & 0xff);
+          }
+          return { code, message, details };
+        }
+        throw new Error('nothing was thrown');
+      };
+      const want = await failure(await single(), 1);
+      expect(want.details).toMatchObject({ chunk: at });
+      expect(await failure(pipeline)).toEqual(want);
+    }
   });
 
   test('none: everything stays on this thread; as with threads: 1', async () => {

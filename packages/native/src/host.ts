@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import {
   bytesOf,
   type ChunkFile,
+  type ChunkInput,
   type ChunkPlace,
   type ChunkRange,
   type ChunkRunner,
@@ -13,7 +14,7 @@ import {
   H5zError,
   type HostedPipeline,
   type PipelineHost,
-  type PlacedRange,
+  type PlacedChunk,
   type PreparedStages,
   type RunFailure,
   type RunnerOptions,
@@ -131,9 +132,9 @@ class NativePipeline implements HostedPipeline {
       return this.#checked((await work) as T | Failure, 'decode', chunk);
     };
 
-    const scatterRun = async (placed: readonly PlacedRange[]): Promise<RunFailure | undefined> => {
+    const scatterRun = async (placed: readonly PlacedChunk[]): Promise<RunFailure | undefined> => {
       const first = placed[0]?.chunk;
-      if (first?.file.path === undefined) return undefined;
+      if (first === undefined || !('file' in first) || first.file.path === undefined) return undefined;
       let at = 0;
       try {
         const plan = this.#planOf(this.#prepared.steps(first));
@@ -165,7 +166,7 @@ class NativePipeline implements HostedPipeline {
         const written = await run<number>(chunk, numbersOf(place));
         if (written !== size) throw wrongSize(written, size);
       },
-      ...(inPlace ? { scatterRun } : {}),
+      ...(inPlace ? { runs: { joins: sameFile, scatter: scatterRun } } : {}),
       encode: async (data) => {
         const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
         const { data: encoded, filterMask } = this.#checked((await work) as Encoded | Failure, 'encode');
@@ -229,13 +230,20 @@ function numbersOf(place: ChunkPlace): Float64Array {
   return numbers;
 }
 
+/** Whether the addon reads both from one file and decodes them by one plan. */
+function sameFile(first: ChunkInput, next: ChunkInput): boolean {
+  const [a, b] = [first as Partial<ChunkRange> | null, next as Partial<ChunkRange> | null];
+  return b?.file?.path !== undefined && a?.file === b.file && a.filterMask === b.filterMask;
+}
+
 /** Address and stored bytes of each chunk, and its place. */
-function numbersOfRun(placed: readonly PlacedRange[]): Float64Array {
+function numbersOfRun(placed: readonly PlacedChunk[]): Float64Array {
   const numbers = new Float64Array(placed.reduce((length, { place }) => length + 2 + lengthOf(place), 0));
   let at = 0;
   for (const { chunk, place } of placed) {
-    numbers[at] = chunk.address;
-    numbers[at + 1] = chunk.length;
+    const { address, length } = chunk as ChunkRange;
+    numbers[at] = address;
+    numbers[at + 1] = length;
     at = put(numbers, at + 2, place);
   }
   return numbers;
