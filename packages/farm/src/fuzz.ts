@@ -73,20 +73,24 @@ export async function sharingObjects<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The filters with one upstream that many others have too come first: theirs is compiled for all. */
+/**
+ * In the order in which most is there already: for each upstream that several filters have one filter that has no other, then
+ * those that share nothing, meanwhile; then the rest.
+ */
 export async function sharersFirst(filters: readonly Filter[]): Promise<Filter[]> {
-  const names = new Map<Filter, string[]>();
-  for (const filter of filters)
-    names.set(
-      filter,
-      (await upstreamsOf(filter)).map(({ name }) => name),
-    );
-  const users = (name: string): number => [...names.values()].filter((list) => list.includes(name)).length;
-  const shared = (filter: Filter): number => {
-    const [first, ...more] = names.get(filter) ?? [];
-    return first === undefined || more.length > 0 ? 0 : users(first);
-  };
-  return [...filters].sort((a, b) => shared(b) - shared(a));
+  const all = await Promise.all(
+    filters.map(async (filter) => ({ filter, names: (await upstreamsOf(filter)).map(({ name }) => name) })),
+  );
+  const isShared = (name: string): boolean => all.filter(({ names }) => names.includes(name)).length > 1;
+  const begun = new Set<string>();
+  const ranks = all.map(({ filter, names }) => {
+    const [name, ...more] = names;
+    if (name === undefined || !names.some(isShared)) return { filter, rank: 1 };
+    if (more.length > 0 || begun.has(name)) return { filter, rank: 2 };
+    begun.add(name);
+    return { filter, rank: 0 };
+  });
+  return ranks.sort((a, b) => a.rank - b.rank).map(({ filter }) => filter);
 }
 
 /**
