@@ -56,7 +56,7 @@ const busy = new Set<string>();
  * synced; until then a crash may leave the file damaged, as with any program that writes HDF5 in place.
  *
  * Throws H5Z_FILE when the file cannot be written, is marked as open by a writer, or has no such dataset;
- * H5Z_PARAMETER for a chunk off the grid, outside the shape or of the wrong size; what the encoder throws. Chunks
+ * H5Z_PARAMETER for a shape that it cannot have, a chunk off the grid, outside the shape or of the wrong size; what the encoder throws. Chunks
  * before the one that failed are written then.
  * Files are not locked, since Node has no locks: nobody else may write the file meanwhile.
  */
@@ -83,6 +83,13 @@ export async function writeChunks(
       throw dataset.error('H5Z_E_UNSUPPORTED', problem, 'write it with H5Dwrite');
     }
     const extent = shape ?? dataset.info.shape;
+    const { maxShape } = dataset.info;
+    const fits = (n: number, i: number) => Number.isSafeInteger(n) && n >= 0 && n <= (maxShape[i] ?? n);
+    if (extent.length !== chunk.length || !extent.every(fits)) {
+      const problem = `its shape cannot become ${extent.join('x')}`;
+      const most = maxShape.map((n) => n ?? 'any').join('x');
+      throw dataset.error('H5Z_PARAMETER', problem, `pass whole numbers, ${chunk.length} of them, of at most ${most}`);
+    }
     const check = (offset: readonly number[]) => {
       const fits =
         offset.length === chunk.length &&
@@ -122,6 +129,9 @@ export async function writeChunks(
       });
       for await (const { offset, data, encoded, filterMask = 0 } of chunks) {
         check(offset);
+        if (!(Number.isInteger(filterMask) && filterMask >= 0 && filterMask < 2 ** 32)) {
+          throw dataset.error('H5Z_PARAMETER', `the filter mask is ${filterMask}`, 'pass a whole number of 32 bits');
+        }
         let stored = { data, filterMask };
         const raw =
           dataset.info.rawEdgeChunks === true && offset.some((at, i) => at + (chunk[i] ?? 0) > (extent[i] ?? 0));
@@ -134,6 +144,9 @@ export async function writeChunks(
             pipeline ??= await loadPipeline(dataset, registry, { ...load, encode: true });
             stored = pipeline.encode(data);
           }
+        } else if (data.length === 0 || (dataset.info.filters.length === 0 && data.length !== dataset.chunkBytes)) {
+          const problem = `chunk ${offset.join(',')} has ${data.length} bytes, and they are stored as they are`;
+          throw dataset.error('H5Z_PARAMETER', problem, 'pass what the pipeline gives for a whole chunk');
         }
         inFile(() => library.writeChunk(offset, stored.filterMask, stored.data));
         count++;

@@ -103,7 +103,13 @@ with h5py.File(${JSON.stringify(path)}, 'w', libver='latest') as f:
     await refuse([whole([12, 0])], 'H5Z_PARAMETER');
     await refuse([{ offset: [0, 0], data: new Uint8Array(47) }], 'H5Z_PARAMETER');
     await refuse([whole([0, 0])], 'H5Z_MISSING_FILTER', { registry: undefined });
-    await refuse([], 'H5Z_E_CORRUPT', { shape: [10, 8] });
+    for (const shape of [[10, 8], [10], [10, 7, 1], [-1, 7], [Number.NaN, 7], [1.5, 7]]) {
+      await refuse([], 'H5Z_PARAMETER', { shape });
+    }
+    for (const filterMask of [-1, 2 ** 32, 0.5]) {
+      await refuse([{ ...whole([0, 0]), encoded: true, filterMask }], 'H5Z_PARAMETER');
+    }
+    await refuse([{ offset: [0, 0], data: new Uint8Array(0), encoded: true }], 'H5Z_PARAMETER');
     await expect(writeChunks(path, '/nowhere', [])).rejects.toMatchObject({ code: 'H5Z_FILE' });
     expect(read(path)[1]?.slice(0, 3)).toEqual([3, 4, 5]);
   });
