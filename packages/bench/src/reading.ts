@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -79,13 +80,33 @@ export const FILES = [
   { file: 'rows', about: 'bitshuffle + lz4, 10,000 chunks of 2 x 1028 uint32: small ones' },
 ] as const;
 
-export async function benchReading(options: {
+export interface ReadingOptions {
   readonly python: string;
   /** A C compiler, for reading.c. */
   readonly cc: string;
   readonly rounds?: number;
   readonly log: (line: string) => void;
-}): Promise<ReadingResult> {
+}
+
+/**
+ * In a process of its own, which holds nothing but what it reads, as the peer's: what else lies in a heap is looked at whenever
+ * V8 collects arrays.
+ */
+export async function benchReading({ log, ...options }: ReadingOptions): Promise<ReadingResult> {
+  const child = spawn(process.execPath, [join(here, 'reading-run.ts'), JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  createInterface({ input: child.stderr }).on('line', log);
+  const [result, code] = await Promise.all([text(child.stdout), ended]);
+  if (code !== 0) throw new Error(`the reading benchmark ended with ${code}`);
+  return JSON.parse(result) as ReadingResult;
+}
+
+export async function measureReading(options: ReadingOptions): Promise<ReadingResult> {
   const rounds = options.rounds ?? 9;
   const folder = mkdtempSync(join(tmpdir(), 'h5z-reading-'));
   const peer = spawn(options.python, [join(here, 'reading.py'), folder], { stdio: ['pipe', 'pipe', 'inherit'] });
