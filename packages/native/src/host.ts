@@ -166,7 +166,7 @@ class NativePipeline implements HostedPipeline {
         const written = await run<number>(chunk, numbersOf(place));
         if (written !== size) throw wrongSize(written, size);
       },
-      ...(inPlace ? { runs: { joins: sameFile, scatter: scatterRun } } : {}),
+      runs: { joins: sameFile, scatter: scatterRun },
       encode: async (data) => {
         const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
         const { data: encoded, filterMask } = this.#checked((await work) as Encoded | Failure, 'encode');

@@ -284,6 +284,12 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
       expect(Buffer.compare(await native.decodeMany(ranges, { layout, onChunk, covered: true }), want)).toBe(0);
       expect(told).toEqual(ranges.map((_, i) => i + 1));
     }
+    const plain = new Uint8Array(want.length);
+    expect(Buffer.compare(await native.decodeMany(ranges, { into: plain, layout }), want)).toBe(0);
+    const away = new Uint8Array(want.length);
+    const gone = native.decodeMany(ranges, { into: away, layout });
+    structuredClone(away.buffer, { transfer: [away.buffer] });
+    await expect(gone).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
     // Others between them: of memory, of another file, with another mask, outside.
     const other = smallChunks('others', count);
     const mixed = ranges.map((range, i): ChunkInput => {
@@ -304,7 +310,8 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
     const at = (i: number) => ranges[i] as (typeof ranges)[number];
     const fails = async (chunks: Iterable<ChunkInput>, some: number) => {
       setThreads(some);
-      const into = native.allocate(300_000).fill(7);
+      // Shared memory, which threads write to, and memory that only this one does.
+      const into = some === 2 ? new Uint8Array(300_000) : native.allocate(300_000).fill(7);
       const error = await outcome(() => native.decodeMany(chunks, { into, layout }));
       const until = ((error as { chunk?: number }).chunk ?? 0) * 100;
       expect(into.subarray(0, until).every((n, i) => n === (Math.floor(i / 100) & 0xff))).toBe(true);

@@ -41,6 +41,8 @@ class Env final : public Owner {
   void Done(std::unique_ptr<Job> job) override;
   void Tell() override;
   void Began();
+  // A buffer for a job, which gives it back.
+  std::unique_ptr<Buffer> Take();
   // From here on what was made before goes only after running jobs have ended: cleanup hooks run last first.
   void StayFirst();
 
@@ -243,6 +245,8 @@ constexpr size_t kPastCaches = 32u << 20;
 // Chunks of a run that lie this close in the file are read together, up to so many bytes.
 constexpr uint64_t kGap = 4096;
 constexpr size_t kWindow = 1u << 20;
+// Most bytes of a run, decoded: a JavaScript thread copies them where threads must not write to the output.
+constexpr size_t kMostRun = 64u << 20;
 
 // What is to become of a chunk.
 enum class Want {
@@ -267,7 +271,7 @@ class ChunkJob final : public Job {
   Bytes out;                 // kNumber: the array; kPlaced: the batch's output, or nothing
   size_t chunk_size = 0;     // kPlaced, kRun
   Placement place;           // kPlaced
-  bool direct = false;       // kPlaced: straight into the output, as kRun
+  bool direct = false;       // kPlaced, kRun: straight into the output
   bool detachable = false;   // kPlaced, kRun: which may be transferred away meanwhile
   std::vector<double> run;   // kRun: RangeOf's numbers
   size_t count = 0;          // kRun
@@ -326,7 +330,7 @@ void ChunkJob::Keep(Span decoded) {
 bool ChunkJob::Run(Scratch& scratch) {
   if (want == Want::kRun) {
     WorkRun(scratch);
-    return outcome.n >= 0;
+    return direct && outcome.n >= 0;
   }
   Work(scratch);
   return want == Want::kPlaced && direct && outcome.n == static_cast<int64_t>(chunk_size);
@@ -366,8 +370,13 @@ void ChunkJob::Put(Scratch& scratch) {
   }
 }
 
-// Up to the first that fails.
+// Up to the first that fails. Without `direct` into `result`, one behind the other.
 void ChunkJob::WorkRun(Scratch& scratch) {
+  if (!direct && !result->Reserve(count * chunk_size)) {
+    outcome.n = H5Z_E_MEMORY;
+    outcome.at = 0;
+    return;
+  }
   uint64_t from = 0;  // of what lies in scratch.stored
   size_t have = 0;
   const double* const end = run.data() + run.size();
@@ -401,7 +410,9 @@ void ChunkJob::WorkRun(Scratch& scratch) {
     }
     if (outcome.n >= 0) {
       in = {scratch.stored.data + (address - from), length};
-      Put(scratch);
+      Span decoded = {nullptr, 0};
+      if (direct) Put(scratch);
+      else Decode(*plan, in, result->data + i * chunk_size, chunk_size, scratch, &decoded, &outcome);
       if (outcome.n >= 0 && outcome.n != static_cast<int64_t>(chunk_size)) {
         outcome.bytes = static_cast<double>(outcome.n);
         outcome.n = kWrongSize;
@@ -424,6 +435,23 @@ void ChunkJob::Settle(napi_env env, Env* mine) {
       outcome.n = kDetached;
     } else {
       CopyPlaced(place, result->data, now.data, now.size >= kPastCaches);
+    }
+  }
+  if (want == Want::kRun && !direct) {
+    napi_value array = nullptr;
+    napi_get_reference_value(env, into, &array);
+    Bytes now = BytesOf(env, array);
+    const size_t good = outcome.n < 0 ? static_cast<size_t>(outcome.at) : count;
+    const double* next = run.data();
+    const double* const end = next + run.size();
+    for (size_t i = 0, length = 0; i < good; i++) {
+      next += RangeOf(next, static_cast<size_t>(end - next), &address, &length, &place);
+      if (now.error || !place.Within(now.size, chunk_size)) {
+        outcome.n = kDetached;
+        outcome.at = static_cast<double>(i);
+        break;
+      }
+      CopyPlaced(place, result->data + i * chunk_size, now.data, now.size >= kPastCaches);
     }
   }
   if (detachable && outcome.n >= 0) {
@@ -478,6 +506,13 @@ void Env::StayFirst() {
   if (closed) return;
   napi_remove_env_cleanup_hook(env_, &Env::Close, this);
   napi_add_env_cleanup_hook(env_, &Env::Close, this);
+}
+
+std::unique_ptr<Buffer> Env::Take() {
+  if (spare.empty()) return std::make_unique<Buffer>();
+  auto buffer = std::move(spare.back());
+  spare.pop_back();
+  return buffer;
 }
 
 void Env::Began() {
@@ -687,12 +722,6 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
   napi_value promise = nullptr;
   auto job = std::make_unique<ChunkJob>();
   if (napi_create_promise(a.env, &job->deferred, &promise) != napi_ok) return Napi::Value();
-  auto take = [mine] {
-    if (mine->spare.empty()) return std::make_unique<Buffer>();
-    auto buffer = std::move(mine->spare.back());
-    mine->spare.pop_back();
-    return buffer;
-  };
   auto fail = [&](int64_t code) {
     job->outcome.n = code;
     napi_resolve_deferred(a.env, job->deferred, FailureOf(a.env, job->outcome));
@@ -735,14 +764,14 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
     } else if (batch->unchanged && (job->keep_lent = Lent::Of(in))) {
       // It stays where it is, wherever its buffer is moved to.
     } else {
-      job->copy = take();
+      job->copy = mine->Take();
       if (!job->copy->Reserve(in.size)) return fail(H5Z_E_MEMORY);
       if (in.size) std::memcpy(job->copy->data, in.data, in.size);
       job->in.data = job->copy->data;
     }
   }
   if (job->want == Want::kNumber) napi_create_reference(a.env, a.value[5], 1, &job->keep_out);
-  else if (!job->direct) job->result = take();
+  else if (!job->direct) job->result = mine->Take();
   job->lends = mine->lends;
   mine->Began();
   Pool::Get().Submit(batch->lane, std::move(job));
@@ -750,8 +779,8 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
 }
 
 // submitRun(batch, plan, file, numbers, count, size): a promise of `count`, when so many chunks of `size` bytes, whose addresses,
-// lengths and places `numbers` has (RangeOf), are decoded to their places in the batch's output, to which threads write
-// straight; or of what went wrong first, and with which.
+// lengths and places `numbers` has (RangeOf), are decoded to their places in the batch's output; or of what went wrong first,
+// and with which.
 Napi::Value SubmitRun(const Napi::CallbackInfo& info) {
   Arguments<6> a(info, false);
   Env* mine = Env::Of(a.env);
@@ -770,7 +799,9 @@ Napi::Value SubmitRun(const Napi::CallbackInfo& info) {
   size_t size = 0;
   const double* numbers = NumbersOf(a.env, a.value[3], &size);
   const double count = a.Double(4);
-  if (!batch || !plan || !file || mine->closed || !batch->into || !batch->direct || !numbers || !(count >= 0)) {
+  const double chunk_size = a.Double(5);
+  if (!batch || !plan || !file || mine->closed || !batch->into || !numbers || !(count >= 0 && chunk_size >= 0) ||
+      count * chunk_size > static_cast<double>(kMostRun)) {
     return fail(H5Z_E_INTERNAL);
   }
   job->want = Want::kRun;
@@ -778,9 +809,10 @@ Napi::Value SubmitRun(const Napi::CallbackInfo& info) {
   job->file = *file;
   job->out = batch->out;
   job->into = batch->into;
-  job->direct = true;
+  job->direct = batch->direct;
+  if (!job->direct) job->result = mine->Take();
   job->detachable = batch->lent != nullptr;
-  job->chunk_size = static_cast<size_t>(a.Double(5));
+  job->chunk_size = static_cast<size_t>(chunk_size);
   job->run.assign(numbers, numbers + size);
   size_t used = 0;
   for (; static_cast<double>(job->count) < count; job->count++) {
