@@ -105,6 +105,8 @@ export interface PlacedChunk {
 }
 
 export interface ChunkRuns {
+  /** Decoded bytes that a run has at most. Default: few, so that several threads find work. */
+  readonly bytes?: number;
   /** Whether `next`, which nobody has checked, may be in a run that `first` begins; of one chunk alone when they are the same. */
   joins(first: ChunkInput, next: ChunkInput): boolean;
   /** As {@link ChunkRunner.scatter}, one after the other. Resolves to what went wrong first, and with which of them. */
@@ -215,7 +217,7 @@ export async function decodeInto<T extends ArrayBufferView>(
     for (const { chunk, place } of placed) wrote(chunk, place);
   };
   const { runs } = runner;
-  const most = Math.min(Math.floor(RUN_BYTES / placer.size), RUN_CHUNKS);
+  const most = Math.min(Math.floor((runs?.bytes ?? RUN_BYTES) / placer.size), RUN_CHUNKS);
   const grouped = runs !== undefined && most > 1 && Symbol.iterator in chunks;
   const inputs: Iterable<ChunkInput | ChunkInput[]> | AsyncIterable<ChunkInput> = grouped
     ? runsOf(chunks, runs, most)
@@ -233,9 +235,9 @@ export async function decodeInto<T extends ArrayBufferView>(
   return options.into ?? placer.out;
 }
 
-/** Small chunks are given to a thread together: decoded bytes and chunks of a run. */
-const RUN_BYTES = 256 * 1024;
+/** Most chunks of a run, and the default of {@link ChunkRuns.bytes}. */
 const RUN_CHUNKS = 1024;
+const RUN_BYTES = 256 * 1024;
 
 /** Neighbours that join in runs, everything else as it is. */
 function* runsOf(

@@ -65,6 +65,9 @@ type Chunk = StoredChunk | ChunkRange;
 const COUNTED_BYTES = 1 << 16;
 const COUNTED_PART = 1 / 4;
 
+/** Of a run in place when one thread does everything: nobody waits for a part of it. */
+const ALONE_RUN_BYTES = 8 << 20;
+
 class NativePipeline implements HostedPipeline {
   readonly #addon: Addon;
   readonly #prepared: PreparedStages;
@@ -110,6 +113,7 @@ class NativePipeline implements HostedPipeline {
     lendResults(addon);
     const batch = addon.openBatch(threads ?? 0, output?.out, output?.own === true, unchanged === true);
     const inPlace = addon.direct(batch);
+    const most = Math.min(threads ?? 1024, addon.threads());
     const files = new Map<ChunkFile, OpenFile>();
 
     const fileOf = (wanted: ChunkFile, path: string) => {
@@ -152,7 +156,7 @@ class NativePipeline implements HostedPipeline {
     return {
       // While JavaScript takes results, every thread finds another chunk; more of what lies in its place already when it is
       // done, so that JavaScript is woken once for many (see pool.cc).
-      width: (inPlace ? 6 : 2) * Math.min(threads ?? 1024, addon.threads()) + 2,
+      width: (inPlace ? 6 : 2) * most + 2,
       decode: async (chunk) => {
         const { size } = chunk;
         if (size === undefined) return settled(await run<Uint8Array>(chunk, undefined));
@@ -166,7 +170,7 @@ class NativePipeline implements HostedPipeline {
         const written = await run<number>(chunk, numbersOf(place));
         if (written !== size) throw wrongSize(written, size);
       },
-      runs: { joins: sameFile, scatter: scatterRun },
+      runs: { joins: sameFile, scatter: scatterRun, ...(most === 1 && inPlace ? { bytes: ALONE_RUN_BYTES } : {}) },
       encode: async (data) => {
         const work = addon.submit(batch, this.#encodePlan(), data, 0, 0, true, 0);
         const { data: encoded, filterMask } = this.#checked((await work) as Encoded | Failure, 'encode');
