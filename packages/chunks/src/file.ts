@@ -68,7 +68,11 @@ async function openRemote(module: WebAssembly.Module, bytes: RemoteBytes, option
 }
 
 function addressOf(input: FileInput): URL | undefined {
-  if (typeof input === 'string') return /^https?:\/\//i.test(input) ? new URL(input) : undefined;
+  if (typeof input === 'string') {
+    if (!/^https?:\/\//i.test(input)) return undefined;
+    if (URL.canParse(input)) return new URL(input);
+    throw new H5zError('H5Z_PARAMETER', `${input} is no address`, { remedy: 'pass http(s)://host/path' });
+  }
   return input instanceof URL && /^https?:$/.test(input.protocol) ? input : undefined;
 }
 

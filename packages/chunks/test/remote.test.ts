@@ -198,6 +198,8 @@ describe.skipIf(env.python === undefined)('remote files', () => {
   });
 
   test('no server, no HDF5 file', async () => {
+    for (const none of ['http://', 'https://:80', 'http://a b/c'])
+      await expect(open(none)).rejects.toMatchObject({ code: 'H5Z_PARAMETER', message: expect.stringContaining(none) });
     await expect(open('http://127.0.0.1:1/x.h5', { attempts: 1 })).rejects.toThrow(
       expect.objectContaining({ code: 'H5Z_FILE' }),
     );
