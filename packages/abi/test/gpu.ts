@@ -25,8 +25,44 @@ export type Engine = 'host' | 'opencl';
 /** Why tests of kernels are skipped, or undefined, by what would run them. */
 export const NO_ENGINE: Readonly<Record<Engine, string | undefined>> = {
   host: noKernels,
-  opencl: noKernels ?? (env.pocl === undefined ? need('pocl') : undefined),
+  get opencl() {
+    if (noKernels !== undefined) return noKernels;
+    if (env.pocl === undefined) return need('pocl');
+    noDevice ??= findNoDevice();
+    return noDevice.why;
+  },
 };
+
+let noDevice: { readonly why: string | undefined } | undefined;
+
+/** PoCL may be there and know nothing of this processor: a kernel that does nothing tells. */
+function findNoDevice(): { readonly why: string | undefined } {
+  openCl ??= compiled('gpu-opencl.h', ['-lOpenCL']);
+  const source = join(dirname(openCl), 'nothing.cl');
+  writeFileSync(source, '__kernel void nothing(__global const int *batch) {}\n');
+  try {
+    execFileSync(openCl, [source, '-cl-std=CL1.2', 'nothing'], { input: '', stdio: 'pipe', env: onPocl(openCl) });
+    return { why: undefined };
+  } catch (error) {
+    const { stderr } = error as { readonly stderr?: Buffer };
+    return {
+      why: `PoCL is there and runs nothing (${String(stderr ?? error)
+        .trim()
+        .split('\n')
+        .at(-1)})`,
+    };
+  }
+}
+
+/** Variables for programs that use PoCL. Beside the program are PoCL's own files too: what one run compiled, the next one finds. */
+function onPocl(program: string): Record<string, string | undefined> {
+  return {
+    ...process.env,
+    OCL_ICD_VENDORS: env.pocl,
+    POCL_CACHE_DIR: join(dirname(program), 'pocl'),
+    POCL_WORK_GROUP_SPECIALIZATION: '0', // one text for any number of lanes: it compiles for 10 s and more
+  };
+}
 
 export interface KernelChunk {
   readonly bytes: Uint8Array;
@@ -73,9 +109,7 @@ let openCl: string | undefined;
 /** What to run with what arguments and variables, for the kernels `launched` of a filter as OpenCL C. */
 function onOpenCl(folder: string, launched: readonly string[]) {
   openCl ??= compiled('gpu-opencl.h', ['-lOpenCL']);
-  // Beside the program are PoCL's own files too: what one run compiled, the next one finds.
-  const scratch = dirname(openCl);
-  const source = join(scratch, `${basename(folder)}.cl`);
+  const source = join(dirname(openCl), `${basename(folder)}.cl`);
   const text = readFileSync(join(folder, 'src/gpu.c'), 'utf8');
   writeFileSync(
     source,
@@ -92,11 +126,7 @@ function onOpenCl(folder: string, launched: readonly string[]) {
   return {
     program: openCl,
     args: [source, options.join(' '), ...launched],
-    variables: {
-      OCL_ICD_VENDORS: env.pocl,
-      POCL_CACHE_DIR: join(scratch, 'pocl'),
-      POCL_WORK_GROUP_SPECIALIZATION: '0', // one text for any number of lanes: it compiles for 10 s and more
-    },
+    variables: onPocl(openCl),
   };
 }
 
@@ -119,7 +149,7 @@ export function kernels(
             ...[`-DKERNELS="${source}"`, `-DLAUNCHES=${launched.join(',')}`],
           ]),
           args: [],
-          variables: {},
+          variables: process.env,
         };
   return (launches) => {
     const input = Buffer.concat(launches.map(launchBytes));
@@ -127,7 +157,7 @@ export function kernels(
       input,
       maxBuffer: 1 << 30,
       stdio: 'pipe',
-      env: { ...process.env, ...variables },
+      env: variables,
     });
     let at = 0;
     const answers = launches.map(({ chunks }) =>
