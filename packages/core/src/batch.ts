@@ -109,8 +109,11 @@ export interface ChunkRuns {
   readonly bytes?: number;
   /** Whether `next`, which nobody has checked, may be in a run that `first` begins; of one chunk alone when they are the same. */
   joins(first: ChunkInput, next: ChunkInput): boolean;
-  /** As {@link ChunkRunner.scatter}, one after the other. Resolves to what went wrong first, and with which of them. */
-  scatter(run: readonly PlacedChunk[]): Promise<RunFailure | undefined>;
+  /**
+   * As {@link ChunkRunner.scatter}, one after the other. Resolves to what went wrong first, and with which of them. May end early, so
+   * too, when `signal` says so.
+   */
+  scatter(run: readonly PlacedChunk[], signal: AbortSignal | undefined): Promise<RunFailure | undefined>;
 }
 
 /** That the chunk at place `at` of a run failed, and none before it. */
@@ -211,7 +214,7 @@ export async function decodeInto<T extends ArrayBufferView>(
         break;
       }
     }
-    const failure = placed.length === 0 ? undefined : await runs.scatter(placed);
+    const failure = placed.length === 0 ? undefined : await runs.scatter(placed, options.signal);
     if (failure !== undefined) throw new InRun(places[failure.at] ?? 0, failure.error);
     if (failed !== undefined) throw failed;
     for (const { chunk, place } of placed) wrote(chunk, place);
@@ -329,9 +332,9 @@ interface UnderWay<Out> {
 }
 
 /**
- * Results of `work` in order, for each chunk or run of chunks. At most `runner.width` of them are started and not taken. Whatever ends it (an error, the
- * signal, the taker), no chunk is started any more and those under way are waited for. All chunks before one that
- * failed have been started, so that the error thrown is that of the first chunk, whatever the threads did.
+ * Results of `work` in order, for each chunk or run of chunks. At most `runner.width` of them are started and not taken.
+ * Whatever ends it (an error, the signal, the taker), no chunk is started any more and those under way are waited for. All
+ * chunks before one that failed have been started, so that the error thrown is that of the first chunk, whatever the threads did.
  */
 async function* inOrder<In, Out>(
   runner: ChunkRunner,
@@ -354,6 +357,14 @@ async function* inOrder<In, Out>(
     result.catch(() => undefined); // it is thrown when its turn comes
     underWay.push({ index: started, input, result });
     started += chunksOf(input);
+  };
+  /** Of so many chunks more, up to one that stops it. */
+  const tell = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      if (i > 0) signal?.throwIfAborted();
+      done++;
+      onChunk?.(done);
+    }
   };
   try {
     signal?.throwIfAborted();
@@ -391,13 +402,19 @@ async function* inOrder<In, Out>(
         if (failed !== undefined) throw failed.error; // after the errors of the chunks before it
         return;
       }
-      const result = await finish(head);
+      let result: Out;
+      try {
+        result = await head.result;
+      } catch (error) {
+        signal?.throwIfAborted();
+        const { at, error: thrown } = error instanceof InRun ? error : { at: 0, error };
+        tell(at);
+        const chunk = Array.isArray(head.input) ? head.input[at] : head.input;
+        throw inChunk(thrown, head.index + at, (chunk as { offset?: readonly number[] } | null)?.offset);
+      }
       underWay.shift();
       signal?.throwIfAborted();
-      for (let left = chunksOf(head.input); left > 0; left--) {
-        done++;
-        onChunk?.(done);
-      }
+      tell(chunksOf(head.input));
       yield result;
       signal?.throwIfAborted();
     }
@@ -411,16 +428,6 @@ async function* inOrder<In, Out>(
 
 function chunksOf(input: unknown): number {
   return Array.isArray(input) ? input.length : 1;
-}
-
-async function finish<Out>({ index, input, result }: UnderWay<Out>): Promise<Out> {
-  try {
-    return await result;
-  } catch (error) {
-    const { at, error: thrown } = error instanceof InRun ? error : { at: 0, error };
-    const chunk = Array.isArray(input) ? input[at] : input;
-    throw inChunk(thrown, index + at, (chunk as { offset?: readonly number[] } | null)?.offset);
-  }
 }
 
 /** The same error with the chunk named in its message and its details. */

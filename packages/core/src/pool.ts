@@ -6,6 +6,7 @@ import type {
   ChunkOptions,
   ChunkRange,
   ChunkRunner,
+  ChunkRuns,
   EncodedChunk,
   PlacedChunk,
   RunFailure,
@@ -138,43 +139,47 @@ export function openPool(prepared: PreparedStages, { threads, output }: RunnerOp
     return to.ask({ ...task, batch, id: ids++, data }, data.buffer instanceof ArrayBuffer ? [data.buffer] : []);
   };
 
-  /** One message there and one back for many chunks. */
-  const scatterRun = async (placed: readonly PlacedChunk[]): Promise<RunFailure | undefined> => {
-    const to = hand();
-    if (to === undefined) {
-      for (const [at, { chunk, place }] of placed.entries()) {
-        try {
-          await here.scatter(chunk, place);
-        } catch (error) {
-          return { at, error };
-        }
-      }
-      return undefined;
-    }
-    const stored: Uint8Array[] = [];
-    let unread: RunFailure | undefined;
-    for (const [at, { chunk }] of placed.entries()) {
+  const scatterHere: ChunkRuns['scatter'] = async (placed, signal) => {
+    for (const [at, { chunk, place }] of placed.entries()) {
       try {
-        stored.push(await bytesOf(chunk));
+        signal?.throwIfAborted();
+        await here.scatter(chunk, place);
+      } catch (error) {
+        return { at, error };
+      }
+    }
+    return undefined;
+  };
+
+  /** One message there and one back for many chunks. */
+  const scatterRun: ChunkRuns['scatter'] = async (placed, signal) => {
+    if (hand() === undefined) return scatterHere(placed, signal);
+    const read: { readonly chunk: StoredChunk; readonly place: ChunkPlace }[] = [];
+    let unread: RunFailure | undefined;
+    for (const [at, { chunk, place }] of placed.entries()) {
+      try {
+        signal?.throwIfAborted();
+        read.push({ chunk: { ...optionsOf(chunk), data: await bytesOf(chunk) }, place });
       } catch (error) {
         unread = { at, error };
         break;
       }
     }
-    const data = new Uint8Array(stored.reduce((sum, { length }) => sum + length, 0));
-    const chunks: RunChunk[] = [];
+    if (read.length === 0) return unread;
+    // Chosen only now: meanwhile others had work, or ended.
+    const to = hand();
+    if (to === undefined) return (await scatterHere(read, signal)) ?? unread;
+    const data = new Uint8Array(read.reduce((sum, { chunk }) => sum + chunk.data.length, 0));
     let at = 0;
-    for (const [i, bytes] of stored.entries()) {
-      const { chunk, place } = placed[i] as PlacedChunk;
-      data.set(bytes, at);
-      at += bytes.length;
-      chunks.push({ length: bytes.length, options: optionsOf(chunk), ...(shared ? { place } : {}) });
-    }
-    if (stored.length === 0) return unread;
+    const chunks = read.map(({ chunk, place }): RunChunk => {
+      data.set(chunk.data, at);
+      at += chunk.data.length;
+      return { length: chunk.data.length, options: optionsOf(chunk), ...(shared ? { place } : {}) };
+    });
     const { decoded, failed } = (await post(to, { do: 'run', chunks }, data)) as RunResult;
     const size = output?.size ?? 0;
     for (let i = 0; !shared && i < (failed?.at ?? chunks.length); i++) {
-      output?.copy((placed[i] as PlacedChunk).place, decoded.subarray(i * size, (i + 1) * size));
+      output?.copy((read[i] as PlacedChunk).place, decoded.subarray(i * size, (i + 1) * size));
     }
     return failed === undefined ? unread : { at: failed.at, error: errorOf(failed.error) };
   };

@@ -124,6 +124,20 @@ describe('workers', () => {
     expect(Buffer.compare(into, then)).toBe(0);
   });
 
+  test('stop on a signal, before a run has read all that it wants', async () => {
+    const stop = new AbortController();
+    let reads = 0;
+    const read = async () => {
+      if (++reads === 1) setTimeout(() => stop.abort(new Error('enough')), 5);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return Uint8Array.of(COPY, ...content(0));
+    };
+    const ranges = offsets.map((offset) => ({ file: { read }, address: 0, length: SIZE + 1, offset }));
+    const into = new Uint8Array(8000);
+    await expect(pipeline.decodeMany(ranges, { into, layout, signal: stop.signal })).rejects.toThrow('enough');
+    expect(reads).toBeLessThan(ranges.length);
+  });
+
   test.each(['plain', 'shared'])('fail in a run as on one thread, what came before in %s memory', async (kind) => {
     const data = Uint8Array.of(CORRUPT);
     const bad = chunks.map((chunk, i) => (i >= 217 && i % 5 === 2 ? { ...chunk, data } : chunk));

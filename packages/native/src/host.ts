@@ -212,7 +212,8 @@ class NativePipeline implements HostedPipeline {
     return result;
   }
 
-  #error({ code, stage: index, why, ...numbers }: Failure, doing: Doing, chunk: Chunk | undefined): unknown {
+  #error(failure: Failure & { at?: number }, doing: Doing, chunk: Chunk | undefined): unknown {
+    const { code, stage: index, why, at: _, ...numbers } = failure;
     const details = Object.fromEntries(Object.entries(numbers).filter(([, n]) => n >= 0));
     if (code === WRONG_SIZE) return wrongSize(numbers.bytes, chunk?.size ?? 0);
     if (code === READ_FAILED && chunk !== undefined && 'file' in chunk) {

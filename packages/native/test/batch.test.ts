@@ -290,6 +290,12 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
     const gone = native.decodeMany(ranges, { into: away, layout });
     structuredClone(away.buffer, { transfer: [away.buffer] });
     await expect(gone).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
+    const stop = new AbortController();
+    const heard: number[] = [];
+    const until = (done: number) => heard.push(done) === 5 && stop.abort(new Error('enough'));
+    const stopped = native.decodeMany(ranges, { layout, onChunk: until, signal: stop.signal });
+    await expect(stopped).rejects.toThrow('enough');
+    expect(heard).toEqual([1, 2, 3, 4, 5]);
     // Others between them: of memory, of another file, with another mask, outside.
     const other = smallChunks('others', count);
     const mixed = ranges.map((range, i): ChunkInput => {
@@ -317,6 +323,15 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
       expect(into.subarray(0, until).every((n, i) => n === (Math.floor(i / 100) & 0xff))).toBe(true);
       return error;
     };
+    const damaged = ranges.map((range, i) => (i === 40 ? { ...range, length: 3 } : range));
+    const details = async (pipeline: Pipeline) => {
+      const heard: number[] = [];
+      const batch = pipeline.decodeMany(damaged, { layout, onChunk: (done) => heard.push(done) });
+      const error = await batch.catch((thrown: unknown) => thrown);
+      return { details: isH5zError(error) ? error.details : error, heard: heard.length };
+    };
+    expect((await details(native)).heard).toBe(40);
+    expect(Object.keys((await details(native)).details as object)).not.toContain('at');
     for (const some of [1, 2, 4]) {
       const cut = ranges.map((range, i) => (i >= 1501 && i % 3 === 1 ? { ...range, length: 3 } : range));
       expect(await fails(cut, some)).toMatchObject({

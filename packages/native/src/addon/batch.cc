@@ -400,7 +400,11 @@ void ChunkJob::WorkRun(Scratch& scratch) {
       if (!scratch.stored.Reserve(wanted)) {
         outcome.n = H5Z_E_MEMORY;
       } else {
-        const int64_t n = file->ReadAt(address, scratch.stored.data, wanted, &outcome.why);
+        int64_t n = file->ReadAt(address, scratch.stored.data, wanted, &outcome.why);
+        if (n < 0 && wanted > length) {  // what lies behind may be what cannot be read
+          outcome.why.clear();
+          n = file->ReadAt(address, scratch.stored.data, length, &outcome.why);
+        }
         from = address, have = n < 0 ? 0 : static_cast<size_t>(n);
         if (n < 0 || have < length) {
           outcome.n = kReadFailed;
