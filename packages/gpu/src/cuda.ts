@@ -388,6 +388,26 @@ function windowOf(memory: CudaMemory, { status }: Plan, at: Float64Array, bytes:
   return { pointer: memory.pointer + BigInt(offset), bytes: end - offset, offset };
 }
 
+/** Where a batch's sound chunks lie, one by one, in the order of memory. */
+function rangesOf(memory: CudaMemory, { status }: Plan, at: Float64Array, bytes: Float64Array): CudaMemory[] {
+  const ranges = Array.from(status, (code, i) => ({
+    pointer: memory.pointer + BigInt(at[i] ?? 0),
+    bytes: code === 0 ? (bytes[i] ?? 0) : 0,
+  })).filter((range) => range.bytes > 0);
+  return ranges.sort((a, b) => (a.pointer < b.pointer ? -1 : a.pointer > b.pointer ? 1 : 0));
+}
+
+/** Whether any byte is in both. Both are in the order of memory; what is written does not overlap itself. */
+function collide(read: readonly CudaMemory[], written: readonly CudaMemory[]): boolean {
+  let next = 0;
+  return read.some((range) => {
+    const isBefore = ({ pointer, bytes }: CudaMemory): boolean => pointer + BigInt(bytes) <= range.pointer;
+    for (let one = written[next]; one !== undefined && isBefore(one); one = written[next]) next++;
+    const one = written[next];
+    return one !== undefined && overlap(range, one);
+  });
+}
+
 class CudaPipeline implements GpuPipeline<'cuda'> {
   readonly stages: readonly GpuStage[];
   readonly canEncode: boolean;
@@ -436,7 +456,9 @@ class CudaPipeline implements GpuPipeline<'cuda'> {
       src: windowOf(src, planned, head.src, planned.sizes),
       dst: windowOf(dst, planned, last.dst, last.room),
     };
-    if (overlap(windows.src, windows.dst))
+    const read = (): CudaMemory[] => rangesOf(src, planned, head.src, planned.sizes);
+    const written = (): CudaMemory[] => rangesOf(dst, planned, last.dst, last.room);
+    if (overlap(windows.src, windows.dst) && collide(read(), written()))
       throw new H5zError('H5Z_PARAMETER', 'the chunks would be written over what is read', {
         remedy: 'use other memory, or another part of it, for dst',
       });

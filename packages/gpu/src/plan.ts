@@ -56,7 +56,10 @@ function fits(chunk: GpuChunk, { srcBytes, dstBytes, alignment }: PlanLimits): b
   );
 }
 
-/** Of chunks that would be written over each other, all but the first: lanes that wait for each other may part where memory changes. */
+/**
+ * Chunks that would be written into the room of one that begins before them, or, being earlier in the batch, at the same place:
+ * lanes that wait for each other may part where memory changes.
+ */
 function collisions(chunks: readonly GpuChunk[], good: (i: number) => boolean, alignment: number): number[] {
   const order = chunks.map((_, i) => i).filter((i) => good(i) && (chunks[i]?.dstSize ?? 0) > 0);
   order.sort((a, b) => (chunks[a]?.dstOffset ?? 0) - (chunks[b]?.dstOffset ?? 0));

@@ -114,8 +114,8 @@ export interface GpuWork {
 
 /**
  * A pipeline ready to run on a device. `decode` and `encode` return at once and never throw for what chunks contain: a
- * damaged chunk, or one whose offsets lie outside of the buffers or in an earlier chunk's room (H5Z_E_PARAM), has its own
- * status and leaves the others right. They throw H5Z_E_MEMORY where the device has no room for what lies between stages, H5Z_PARAMETER for
+ * damaged chunk, or one whose offsets lie outside of the buffers or in the room of one that begins before it (H5Z_E_PARAM), has
+ * its own status and leaves the others right. They throw H5Z_E_MEMORY where the device has no room for what lies between stages, H5Z_PARAMETER for
  * arguments that are no batch, and H5Z_READ_ONLY for encoding with a stage that only decodes.
  */
 export interface GpuPipeline<K extends GpuKind> {

@@ -435,6 +435,39 @@ describe.skipIf(noKernels !== undefined).each(['late', 'copies'])(
       for (const one of [src, dst]) gpu.free(one);
     });
 
+    it('puts results between the chunks of the same memory, but over none of them', async () => {
+      const chunk = (srcOffset: number, dstOffset: number) => ({ srcOffset, srcSize: 1000, dstOffset, dstSize: 1000 });
+      for (const stages of [[stage('shuffle', [4])], []]) {
+        const pipeline = await gpu.prepare(stages);
+        const [one, other] = [await gpu.allocate(6000), await gpu.allocate(6000)];
+        const staging = await gpu.staging(6000);
+        staging.bytes.forEach((_, i, bytes) => {
+          bytes[i] = (i * i) >> 5;
+        });
+        staging.send(one, 0, 6000);
+        const run = (to: typeof one, ...chunks: GpuChunk[]) => pipeline.decode({ src: one, dst: to, chunks });
+        const between = [chunk(4000, 5000), chunk(0, 1500), chunk(500, 2500)];
+        for (const at of [3500, 4999]) {
+          const over = expect.objectContaining({ message: expect.stringMatching(/over what is read/) });
+          expect(() => run(one, chunk(4000, at), ...between.slice(1))).toThrow(over);
+        }
+        const elsewhere = await run(other, ...between).answers();
+        const here = await run(one, ...between).answers();
+        expect([[...elsewhere.status], [...here.status]]).toEqual([
+          [0, 0, 0],
+          [0, 0, 0],
+        ]);
+        const [expected, all] = [await gpu.read(other), await gpu.read(one)];
+        for (const { dstOffset } of between) {
+          const part = (bytes: Uint8Array) => sha256(bytes.subarray(dstOffset, dstOffset + 1000));
+          expect(part(all)).toBe(part(expected));
+        }
+        const nothing = { srcOffset: 1700, srcSize: 0, dstOffset: 1500, dstSize: 1000 };
+        expect([...(await run(one, nothing).answers()).status]).toEqual([H5Z_E_CORRUPT]);
+        for (const memory of [one, other]) gpu.free(memory);
+      }
+    });
+
     it("works on a caller's stream, on which their own work follows", async () => {
       const file = driver();
       const [device, other] = [openDevice({ library: file }), await openCuda({ library: file })];
