@@ -82,7 +82,8 @@ export const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-function alive(pid: number): boolean {
+/** Whether there is such a process, ours or somebody else's. */
+export function alive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,8 +1,19 @@
 // Files that others read while the farm writes them: an app imports a filter's dist/ while ./farm build finishes it. What is as it
 // should be is left alone, what is not comes into its place whole.
 
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
+import { alive } from './exec.ts';
 
 export interface Content {
   readonly data: string | Uint8Array;
@@ -27,13 +38,33 @@ export function putFile(file: string, { data, mode }: Content): void {
   }
 }
 
-/** Makes `folder` hold these files, by their paths in it, and no others. */
+/** Another farm writes it just now: its temporary file. */
+function isUnderWay(name: string): boolean {
+  const owner = Number(/\.(\d+)\.tmp$/.exec(name)?.[1] ?? process.pid);
+  return owner !== process.pid && alive(owner);
+}
+
+function removeFolder(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    // Another farm writes into it, or was faster.
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+/** Makes `folder` hold these files, by their paths in it, and no others, but for those that another farm writes meanwhile. */
 export function putFolder(folder: string, files: ReadonlyMap<string, Content>): void {
   mkdirSync(folder, { recursive: true });
   for (const [path, content] of files) putFile(join(folder, path), content);
-  const wanted = new Set([...files.keys()].map((path) => join(folder, path)));
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+  const wanted = new Set<string>();
+  for (const path of files.keys())
+    for (let one = join(path); one !== '.'; one = dirname(one)) wanted.add(join(folder, one));
+  // A folder comes before what is in it.
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }).reverse()) {
     const path = join(entry.parentPath, entry.name);
-    if (!entry.isDirectory() && !wanted.has(path)) rmSync(path, { force: true });
+    if (wanted.has(path)) continue;
+    if (entry.isDirectory()) removeFolder(path);
+    else if (!isUnderWay(entry.name)) rmSync(path, { force: true });
   }
 }
