@@ -172,11 +172,13 @@ type Files = NonNullable<ReturnType<typeof fileSystem>>;
 
 /** The file that `path` names: what a symbolic link leads to, there or not, rather than the link. */
 function destination(fs: Files, path: string): string {
-  const { dirname, resolve } = process.getBuiltinModule('node:path');
+  const { dirname, isAbsolute, sep } = process.getBuiltinModule('node:path');
   let place = path;
   for (let links = 0; fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink(); links++) {
     if (links === MAX_LINKS) throw new H5zError('H5Z_FILE', `${path} is a symbolic link that leads nowhere`);
-    place = resolve(dirname(place), fs.readlinkSync(place));
+    const target = fs.readlinkSync(place);
+    // Its `..` are the system's to follow: they go up from where a linked folder really is.
+    place = isAbsolute(target) ? target : `${dirname(place)}${sep}${target}`;
   }
   return place;
 }
@@ -185,7 +187,7 @@ function refuseTarget(fs: Files, input: string, output: string, replace: boolean
   const there = fs.statSync(output, { throwIfNoEntry: false });
   if (there === undefined) return;
   if (!there.isFile()) throw new H5zError('H5Z_FILE', `${output} is no file`, { remedy: 'name a file to write' });
-  if (fs.existsSync(input) && fs.realpathSync(input) === fs.realpathSync(output)) {
+  if (fs.existsSync(input) && fs.realpathSync.native(input) === fs.realpathSync.native(output)) {
     throw new H5zError('H5Z_FILE', `${output} is the file to read`, { remedy: 'give the new file another name' });
   }
   if (!replace) throw new H5zError('H5Z_FILE', `${output} exists`, { remedy: 'remove it, or allow overwriting' });

@@ -59,7 +59,7 @@ export function fileSource(place: string | URL): Source {
   return {
     name: path,
     size,
-    path: process.getBuiltinModule('node:path').resolve(path),
+    path: absolute(path),
     readInto(offset, to) {
       // The descriptor's number may be another file's by now.
       if (!open) throw new H5zError('H5Z_FILE', `${path} is closed`, { remedy: 'read from it before you close it' });
@@ -75,6 +75,13 @@ export function fileSource(place: string | URL): Source {
       open = false;
     },
   };
+}
+
+/** With its `..`, which behind a linked folder lead elsewhere than the words say. */
+function absolute(path: string): string {
+  const { isAbsolute, resolve, sep } = process.getBuiltinModule('node:path');
+  if (sep !== '/') return resolve(path);
+  return isAbsolute(path) ? path : `${process.cwd()}/${path}`;
 }
 
 /** A source as batches of chunks read it. */

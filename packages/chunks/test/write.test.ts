@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -245,6 +246,19 @@ f.flush(); shutil.copy(sys.argv[1], sys.argv[3])`,
     await repack(input, link, { stages: [shuffle], registry });
     expect(readlinkSync(link)).toBe('behind.h5');
     expect(JSON.parse(rewritten('compare', input, target)).different).toEqual([]);
+    // Behind a linked folder, `..` goes up from where that folder really is: not from the link.
+    mkdirSync(join(folder, 'data/deep'), { recursive: true });
+    mkdirSync(join(folder, 'home'));
+    symlinkSync('../data/deep', join(folder, 'home/linked'));
+    symlinkSync('../there.h5', join(folder, 'data/deep/link.h5'));
+    writeFileSync(join(folder, 'home/there.h5'), 'another file');
+    const through = join(folder, 'home/linked/link.h5');
+    await repack(input, through, { stages: [shuffle], registry, overwrite: true });
+    expect(readFileSync(join(folder, 'home/there.h5'), 'utf8')).toBe('another file');
+    expect(JSON.parse(rewritten('compare', input, join(folder, 'data/there.h5'))).different).toEqual([]);
+    await expect(repack(through, through, { stages: [], registry, overwrite: true })).rejects.toMatchObject({
+      message: expect.stringContaining('the file to read'),
+    });
     symlinkSync('circle.h5', join(folder, 'circle.h5'));
     for (const none of [folder, join(folder, 'circle.h5')]) {
       const refused = repack(input, none, { stages: [shuffle], registry, overwrite: true });
