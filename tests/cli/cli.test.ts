@@ -6,10 +6,12 @@ import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -148,6 +150,107 @@ test.skipIf(!existsSync('/dev/full'))('a reader that has seen enough is no failu
   expect(run('| true').stdout).toBe('status 0\n');
   const full = run('> /dev/full');
   expect(full.stdout).toContain('status 1');
+});
+
+describe.skipIf(process.platform === 'win32')('nobody reads any more', () => {
+  /** With $PIPE, whose reading end is closed already. */
+  const unread = (name: string, command: string, app = all) =>
+    runIn(app, '/bin/bash', ['-c', `mkfifo "$PIPE" && exec 3<>"$PIPE" 4>"$PIPE" 3<&- && "$NODE" ${command}`], {
+      PIPE: join(folder, `${name}.pipe`),
+      NODE: process.execPath,
+      MAIN,
+      FILE: file,
+      OUT: join(folder, name),
+    });
+
+  test('of values: no failure', async () => {
+    for (const words of ['export "$FILE" plain', 'decode "$FILE" --filter shuffle --cd 4']) {
+      const { status, stderr } = await unread(words.slice(0, 6), `"$MAIN" ${words} -o - >&4`);
+      expect([status, stderr], words).toEqual([0, '']);
+    }
+  });
+
+  test('of progress and complaints: the work goes on and the status is what it would be', async () => {
+    // A clock on which every look at it is another ten seconds: each step of the work has something to say.
+    const clock = `--import 'data:text/javascript,let now = 0; Date.now = () => (now += 10_000)'`;
+    const repack = `${clock} "$MAIN" repack "$FILE" "$OUT" --filter shuffle >&4 2>&4`;
+    expect((await unread('unread.h5', repack)).status).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.startsWith('unread.h5'))).toEqual(['unread.h5', 'unread.h5.pipe']);
+    expect((await h5z(all, 'digest', join(folder, 'unread.h5'), 'plain')).status).toBe(0);
+    expect((await unread('usage', '"$MAIN" digest 2>&4')).status).toBe(2);
+  });
+});
+
+describe('values that are large', () => {
+  const many = Int32Array.from({ length: 1 << 20 }, (_, i) => i);
+  const raw = Buffer.from(many.buffer);
+  let large: string;
+  beforeAll(() => {
+    large = join(folder, 'large.h5');
+    const out = new h5wasm.File(large, 'w');
+    out.create_dataset({ name: 'many', data: many, shape: [many.length], dtype: '<i4' });
+    out.close();
+    writeFileSync(join(folder, 'large.chunk'), raw);
+  });
+  /** Two ways to write them. `fletcher32` of a mask is skipped, so that the chunk is its values. */
+  const commands = () => [
+    ['export', large, 'many'],
+    ['decode', join(folder, 'large.chunk'), '--filter', 'fletcher32', '--mask', '1'],
+  ];
+
+  test('reach a slow reader whole', async () => {
+    for (const words of commands()) {
+      const child = spawn(process.execPath, [MAIN, ...words, '-o', '-'], {
+        cwd: all,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      let complaints = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => {
+        complaints += text;
+      });
+      const pieces: Buffer[] = [];
+      for await (const piece of child.stdout) {
+        pieces.push(piece);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect([await ended, complaints], words[0]).toEqual([0, '']);
+      expect(digestOf(Buffer.concat(pieces)), words[0]).toBe(digestOf(raw));
+    }
+  });
+
+  test('do not go over the file that is read, by whatever name', async () => {
+    const link = join(folder, 'large.link');
+    for (const words of commands()) {
+      const input = words[1] as string;
+      const before = digestOf(readFileSync(input));
+      linkSync(input, link);
+      for (const output of [input, link]) {
+        const { status, stderr } = await h5z(all, ...words, '-o', output);
+        expect([status, stderr], words[0]).toEqual([1, expect.stringContaining('is the file to read')]);
+        expect(digestOf(readFileSync(input)), words[0]).toBe(before);
+      }
+      rmSync(link);
+    }
+    const { status, stderr } = await h5z(all, 'bench', large, '--svg', large);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('is the file to read')]);
+  });
+
+  test.skipIf(process.platform === 'win32')('leave nothing behind when there is no room for them', async () => {
+    const out = join(folder, 'half');
+    const behind = join(folder, 'half.link');
+    symlinkSync('half', behind);
+    for (const words of commands()) {
+      for (const output of [out, behind]) {
+        // At most 64 blocks of a file may be written.
+        const limited = 'ulimit -f 64 && exec "$0" "$@"';
+        const args = ['-c', limited, process.execPath, MAIN, ...words, '-o', output];
+        const { status, stderr } = await runIn(all, '/bin/bash', args);
+        expect([status, stderr], words[0]).toEqual([1, expect.stringContaining('cannot be written')]);
+        expect([existsSync(out), readlinkSync(behind)], words[0]).toEqual([false, 'half']);
+      }
+    }
+  });
 });
 
 describe('h5z which', () => {

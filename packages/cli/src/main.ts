@@ -8,7 +8,7 @@ import { describeRange, H5zError, type Platform, parameterString } from '@h5z/co
 import { installed, type Target } from '@h5z/registry';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { bench, benchInWords, DEFAULT_BUDGET, DEFAULT_SAMPLE } from './bench.js';
-import { decodeChunk, readInput, writeOutput } from './decode.js';
+import { decodeChunk, readInput, refuseInput, writeOutput } from './decode.js';
 import { type Digest, digestFile, VARIANTS, type Via } from './digest.js';
 import { exportDataset, sliceOf } from './export.js';
 import { addHsdsCommands } from './hsds.js';
@@ -177,6 +177,7 @@ Examples:
   h5z decode chunk.bin --filter bitshuffle --cd 0,4,2,0,2 --size 8192 --json`,
   )
   .action(async (chunk: string, options: DecodeFlags) => {
+    refuseInput(options.output, chunk);
     const registry = await installed();
     const stages = given.map(({ filter, cdValues }) => ({ id: which(filter, registry).id, cdValues }));
     const decoded = await decodeChunk(readInput(chunk), {
@@ -191,7 +192,7 @@ Examples:
         remedy: 'pass -o FILE, or --json for their size and digest',
       });
     }
-    if (options.output !== '-' || !options.json) writeOutput(options.output, decoded.data);
+    if (options.output !== '-' || !options.json) await writeOutput(options.output, decoded.data);
     const { data, ...facts } = decoded;
     if (options.json) printJson({ bytes: data.length, ...facts });
   });
@@ -229,6 +230,7 @@ Examples:
     if (output === '-' && options.json) {
       throw new H5zError('H5Z_PARAMETER', 'values and JSON both go to standard output', { remedy: 'pass -o FILE' });
     }
+    refuseInput(output, path);
     const format = options.format ?? (output.endsWith('.npy') ? 'npy' : 'raw');
     const { data, ...facts } = await exportDataset(path, dataset, {
       registry: await installed(),
@@ -236,7 +238,7 @@ Examples:
       ...(options.slice === undefined ? {} : { slice: sliceOf(options.slice) }),
       ...(via === undefined ? {} : { via }),
     });
-    writeOutput(output, ...data);
+    await writeOutput(output, ...data);
     const { shape, dtype, bytes } = facts;
     if (options.json) printJson({ dataset, format, ...facts });
     else if (output !== '-') print(`${output}: ${dtype} ${shape.join(' x ') || 'scalar'}, ${bytesInWords(bytes)}`);
@@ -381,6 +383,7 @@ Examples:
   h5z bench scan.h5 --filter shuffle,zstd:level=9 --filter bitshuffle:codec=zstd`,
   )
   .action(async (path: string, options: BenchFlags) => {
+    if (options.svg !== undefined) refuseInput(options.svg, path);
     const registry = await installed();
     if (registry.packages.length === 0 && benchFilters.length === 0) {
       throw new H5zError('H5Z_MISSING_FILTER', 'no filter package is installed here, so there is nothing to measure', {
@@ -403,7 +406,7 @@ Examples:
       if (options.svg !== undefined && report.results.length > 0) {
         const about = `${report.type} in chunks of ${report.chunk.join(' x ')}, ${bytesInWords(report.sampleBytes)} measured`;
         const svg = plotSvg(`${basename(path)}: ${report.dataset}`, about, report.results);
-        writeOutput(options.svg, new TextEncoder().encode(svg));
+        await writeOutput(options.svg, new TextEncoder().encode(svg));
       }
       if (options.json) printJson(report);
       else print(benchInWords(report));
@@ -704,6 +707,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   complain(`the answer cannot be written (${error.message})`);
   process.exit(FAILED);
 });
+// Progress that nobody reads any more is no reason to end the work.
+process.stderr.on('error', () => {});
 
 try {
   await program.parseAsync();
