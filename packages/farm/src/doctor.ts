@@ -211,6 +211,7 @@ async function peers(): Promise<Finding[]> {
     await debian("Debian's h5py for MPI", 'plugin tests', ['python3-h5py-mpi', 'openmpi-bin']),
     await debian('PoCL', 'kernels as OpenCL C', ['pocl-opencl-icd', 'ocl-icd-opencl-dev']),
     await program('chromium', 'browser tests', ['chromium']),
+    await program('ccache', 'compiling fuzzers of several filters', ['ccache']),
   ];
 }
 

@@ -94,7 +94,7 @@ export async function sharersFirst(filters: readonly Filter[]): Promise<Filter[]
 }
 
 /**
- * Runs one filter for `seconds`, with inputs that follow from `seed`; 0: with others each time. What breaks a rule is kept in
+ * Runs one filter for `seconds`, with libFuzzer's random numbers from `seed`; 0: others each time. What breaks a rule is kept in
  * out/fuzz/<filter>/.
  */
 export async function fuzz(filter: Filter, clang: string, seconds: number, seed = 0): Promise<Fuzzed> {

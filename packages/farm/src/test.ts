@@ -36,7 +36,10 @@ export interface TestOptions {
   readonly nightly: boolean;
 }
 
-/** The same inputs each time: what they find is of a change. `./farm fuzz` looks for more. */
+/**
+ * The same random numbers each time. What libFuzzer makes of them differs even so, with -runs instead of a time too, so that what
+ * it finds may be older than a change. `./farm fuzz` looks for more.
+ */
 const FUZZ_SEED = 1;
 
 export interface TestResult {
@@ -175,21 +178,21 @@ export async function test(options: TestOptions): Promise<TestResult> {
     for (const check of await step('lint', () => lint())) count(`lint: ${check.name}`, check.passed, check.output);
     const compiler = environment.H5Z_CC_FUZZ;
     const filters = await sharersFirst(await readFilters());
-    const fuzzNext = async (): Promise<void> => {
-      for (let filter = filters.shift(); filter !== undefined; filter = filters.shift()) {
-        const name = `fuzz: ${filter.name}`;
-        if (options.fuzzSeconds === 0) skip(name, '--fuzz-seconds 0');
-        else if (compiler === undefined) skip(name, 'no clang with libFuzzer; see the warning above');
-        else {
+    if (options.fuzzSeconds === 0 || compiler === undefined) {
+      const reason = options.fuzzSeconds === 0 ? '--fuzz-seconds 0' : 'no clang with libFuzzer; see the warning above';
+      for (const { name } of filters) skip(`fuzz: ${name}`, reason);
+    } else {
+      const fuzzNext = async (): Promise<void> => {
+        for (let filter = filters.shift(); filter !== undefined; filter = filters.shift()) {
           const found = await fuzz(filter, compiler, options.fuzzSeconds, FUZZ_SEED);
-          count(name, found.passed, found.output);
+          count(`fuzz: ${filter.name}`, found.passed, found.output);
         }
-      }
-    };
-    // A fuzzer has one thread: as many of them at once as there are processors.
-    await step(`fuzzing ${filters.length} filters, ${options.fuzzSeconds} s each under ASan and UBSan`, () =>
-      sharingObjects(() => Promise.all(Array.from({ length: availableParallelism() }, fuzzNext))),
-    );
+      };
+      // A fuzzer has one thread: as many of them at once as there are processors.
+      await step(`fuzzing ${filters.length} filters, ${options.fuzzSeconds} s each under ASan and UBSan`, () =>
+        sharingObjects(() => Promise.all(Array.from({ length: availableParallelism() }, fuzzNext))),
+      );
+    }
   }
 
   const counted = await vitest(options.only, environment);

@@ -110,5 +110,6 @@ describe('./farm', () => {
     }
     expect(status).toBe(findings.some(({ state }) => state === 'missing') ? 1 : 0);
     expect(findings.find(({ tool }) => tool === 'zig')).toMatchObject({ state: 'ok' });
+    expect(findings.map(({ tool }) => tool)).toContain('ccache');
   });
 });
