@@ -1,6 +1,6 @@
-// Where the tests are and how they run: three files at a time, of which one on average waits for a server or a clock, with room
-// for real builds, browsers and Python. The suites that do the same for every filter are a project a filter, so that a filter's
-// tests can run beside another's and by name: vitest run --project zstd.
+// Where the tests are and how they run: two files at a time at most, with room for real builds, browsers and Python. The
+// suites that do the same for every filter are a project a filter, so that a filter's tests can run beside another's and
+// by name: vitest run --project zstd.
 import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
@@ -14,7 +14,7 @@ export default defineConfig({
   test: {
     testTimeout: 180_000,
     hookTimeout: 600_000,
-    maxWorkers: 3,
+    maxWorkers: 2,
     reporters: ['default', './tests/support/reporter.ts'],
     projects: [
       {
