@@ -81,6 +81,7 @@ export const FILES = [
 ] as const;
 
 export interface ReadingOptions {
+  /** One with h5py and hdf5plugin. */
   readonly python: string;
   /** A C compiler, for reading.c. */
   readonly cc: string;
@@ -102,10 +103,11 @@ export async function benchReading({ log, ...options }: ReadingOptions): Promise
   });
   createInterface({ input: child.stderr }).on('line', log);
   const [result, code] = await Promise.all([text(child.stdout), ended]);
-  if (code !== 0) throw new Error(`the reading benchmark ended with ${code}`);
+  if (code !== 0) throw new Error(`the reading benchmark ended with ${code}: its last lines above say why`);
   return JSON.parse(result) as ReadingResult;
 }
 
+/** All of it, in this process. */
 export async function measureReading(options: ReadingOptions): Promise<ReadingResult> {
   const rounds = options.rounds ?? 9;
   const folder = mkdtempSync(join(tmpdir(), 'h5z-reading-'));

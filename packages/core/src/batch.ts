@@ -199,7 +199,7 @@ export async function decodeInto<T extends ArrayBufferView>(
     await runner.scatter(chunk, place);
     wrote(chunk, place);
   };
-  const several = async (runs: ChunkRuns, run: readonly ChunkInput[]) => {
+  const several = async ({ runs, chunks: run }: Run) => {
     const placed: PlacedChunk[] = [];
     const places: number[] = [];
     let failed: InRun | undefined;
@@ -222,12 +222,9 @@ export async function decodeInto<T extends ArrayBufferView>(
   const { runs } = runner;
   const most = Math.min(Math.floor((runs?.bytes ?? RUN_BYTES) / placer.size), RUN_CHUNKS);
   const grouped = runs !== undefined && most > 1 && Symbol.iterator in chunks;
-  const inputs: Iterable<ChunkInput | ChunkInput[]> | AsyncIterable<ChunkInput> = grouped
-    ? runsOf(chunks, runs, most)
-    : chunks;
-  const work = (input: ChunkInput | ChunkInput[]) =>
-    Array.isArray(input) && runs !== undefined ? several(runs, input) : one(input as ChunkInput);
-  for await (const _ of inOrder<ChunkInput | ChunkInput[], void>(runner, inputs, options, work)) {
+  const inputs: Iterable<ChunkInput | Run> | AsyncIterable<ChunkInput> = grouped ? runsOf(chunks, runs, most) : chunks;
+  const work = (input: ChunkInput | Run) => (input instanceof Run ? several(input) : one(input));
+  for await (const _ of inOrder<ChunkInput | Run, void>(runner, inputs, options, work)) {
     // `work` has put it in its place.
   }
   if (covered && placer.own && written < placer.out.length) {
@@ -242,28 +239,39 @@ export async function decodeInto<T extends ArrayBufferView>(
 const RUN_CHUNKS = 1024;
 const RUN_BYTES = 256 * 1024;
 
+/** Neighbours that are worked on together. A class of its own: what a caller passes for a chunk is never taken for one. */
+class Run {
+  readonly runs: ChunkRuns;
+  readonly chunks: readonly ChunkInput[];
+
+  constructor(runs: ChunkRuns, chunks: readonly ChunkInput[]) {
+    this.runs = runs;
+    this.chunks = chunks;
+  }
+}
+
 /** Neighbours that join in runs, everything else as it is. */
 function* runsOf(
   chunks: Iterable<ChunkInput>,
-  { joins }: ChunkRuns,
+  runs: ChunkRuns,
   most: number,
-): Generator<ChunkInput | ChunkInput[], void, undefined> {
+): Generator<ChunkInput | Run, void, undefined> {
   let run: ChunkInput[] = [];
   let failed: { readonly error: unknown } | undefined;
   try {
     for (const input of chunks) {
       const [first] = run;
-      if (first !== undefined && !(run.length < most && joins(first, input))) {
-        yield run;
+      if (first !== undefined && !(run.length < most && runs.joins(first, input))) {
+        yield new Run(runs, run);
         run = [];
       }
-      if (joins(input, input)) run.push(input);
+      if (runs.joins(input, input)) run.push(input);
       else yield input;
     }
   } catch (error) {
     failed = { error };
   }
-  if (run.length > 0) yield run;
+  if (run.length > 0) yield new Run(runs, run);
   if (failed !== undefined) throw failed.error; // after the chunks that came before it
 }
 
@@ -409,7 +417,7 @@ async function* inOrder<In, Out>(
         signal?.throwIfAborted();
         const { at, error: thrown } = error instanceof InRun ? error : { at: 0, error };
         tell(at);
-        const chunk = Array.isArray(head.input) ? head.input[at] : head.input;
+        const chunk = head.input instanceof Run ? head.input.chunks[at] : head.input;
         throw inChunk(thrown, head.index + at, (chunk as { offset?: readonly number[] } | null)?.offset);
       }
       underWay.shift();
@@ -427,7 +435,7 @@ async function* inOrder<In, Out>(
 }
 
 function chunksOf(input: unknown): number {
-  return Array.isArray(input) ? input.length : 1;
+  return input instanceof Run ? input.chunks.length : 1;
 }
 
 /** The same error with the chunk named in its message and its details. */

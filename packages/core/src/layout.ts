@@ -101,7 +101,7 @@ export class Placer implements Output {
   place(offset: readonly number[] | undefined): ChunkPlace | undefined {
     const { shape, chunk, itemSize } = this.layout;
     const rank = shape.length;
-    if (offset?.length !== rank || !offset.every(isCount)) {
+    if (offset?.length !== rank || !offset.every((at) => Number.isSafeInteger(at) && at >= 0)) {
       refuse(`offset is ${JSON.stringify(offset)}`, `pass the chunk's first element as ${rank} whole numbers`);
     }
     let to = 0;
@@ -189,10 +189,6 @@ function stepsOf(what: string, dims: readonly number[], itemSize: number): numbe
   }
   if (!Number.isSafeInteger(step)) refuse(`${what} of ${dims.join('x')} elements is too large`, 'read a smaller slice');
   return steps;
-}
-
-function isCount(n: number): boolean {
-  return Number.isSafeInteger(n) && n >= 0;
 }
 
 function checkCounts(what: string, dims: readonly number[], least: number): void {

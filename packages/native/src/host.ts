@@ -137,12 +137,11 @@ class NativePipeline implements HostedPipeline {
     };
 
     const scatterRun = async (placed: readonly PlacedChunk[]): Promise<RunFailure | undefined> => {
-      const first = placed[0]?.chunk;
-      if (first === undefined || !('file' in first) || first.file.path === undefined) return undefined;
+      const first = placed[0]?.chunk as ChunkRange; // `sameFile` has seen it, and its path
       let at = 0;
       try {
         const plan = this.#planOf(this.#prepared.steps(first));
-        const file = fileOf(first.file, first.file.path);
+        const file = fileOf(first.file, first.file.path as string);
         const size = output?.size ?? 0;
         const result = await addon.submitRun(batch, plan, file, numbersOfRun(placed), placed.length, size);
         if (typeof result === 'object') at = result.at;

@@ -304,6 +304,10 @@ describe.skipIf(compiler === undefined)('pipelines in the addon (needs a C compi
     });
     mixed.splice(5, 0, { ...native.encode(new Uint8Array(100)), offset: [count * 100] });
     expect(Buffer.compare(await native.decodeMany(mixed, { layout }), want)).toBe(0);
+    // What is no chunk is no run of chunks either.
+    const nested = [ranges.slice(0, 9), [mixed[0]]] as unknown as ChunkInput[];
+    for (const some of [nested, nested.slice(1)])
+      await expect(native.decodeMany(some, { layout })).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
     const half = ranges.filter((_, i) => i % 2);
     await expect(native.decodeMany(half, { layout, covered: true })).rejects.toMatchObject({ code: 'H5Z_PARAMETER' });
     const twice = [...half, ...half];

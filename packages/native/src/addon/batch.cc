@@ -287,6 +287,15 @@ class ChunkJob final : public Job {
   void Fetch(Scratch& scratch);
   void Work(Scratch& scratch);
   void WorkRun(Scratch& scratch);
+  // Of scratch.stored: bytes of the file that lie there.
+  struct Window {
+    uint64_t from = 0;
+    size_t have = 0;
+    bool Has(uint64_t address, size_t length) const {
+      return address >= from && address - from <= have && length <= have - static_cast<size_t>(address - from);
+    }
+  };
+  void FetchRun(Window* window, size_t length, const double* next, size_t left, Scratch& scratch);
   void Put(Scratch& scratch);
   void Keep(Span decoded);
 };
@@ -370,60 +379,56 @@ void ChunkJob::Put(Scratch& scratch) {
   }
 }
 
-// Up to the first that fails. Without `direct` into `result`, one behind the other.
-void ChunkJob::WorkRun(Scratch& scratch) {
-  if (!direct && !result->Reserve(count * chunk_size)) {
+// Reads `length` bytes at `address`, and as much of the `left` chunks that `next` tells of as lies close behind.
+void ChunkJob::FetchRun(Window* window, size_t length, const double* next, size_t left, Scratch& scratch) {
+  const double* const end = run.data() + run.size();
+  uint64_t until = address + length, its_address = 0;
+  for (size_t its_length = 0; left > 0; left--) {
+    Placement unused;
+    next += RangeOf(next, static_cast<size_t>(end - next), &its_address, &its_length, &unused);
+    if (its_address < until || its_address - until > kGap || its_address + its_length - address > kWindow) break;
+    until = its_address + its_length;
+  }
+  const size_t wanted = static_cast<size_t>(until - address);
+  if (!scratch.stored.Reserve(wanted)) {
     outcome.n = H5Z_E_MEMORY;
-    outcome.at = 0;
     return;
   }
-  uint64_t from = 0;  // of what lies in scratch.stored
-  size_t have = 0;
+  int64_t n = file->ReadAt(address, scratch.stored.data, wanted, &outcome.why);
+  if (n < 0 && wanted > length) {  // what lies behind may be what cannot be read
+    outcome.why.clear();
+    n = file->ReadAt(address, scratch.stored.data, length, &outcome.why);
+  }
+  window->from = address, window->have = n < 0 ? 0 : static_cast<size_t>(n);
+  if (n >= 0 && window->have >= length) return;
+  outcome.n = kReadFailed;
+  outcome.bytes = static_cast<double>(window->have);
+}
+
+// Up to the first that fails. Without `direct` into `result`, one behind the other.
+void ChunkJob::WorkRun(Scratch& scratch) {
+  outcome.at = 0;
+  if (!scratch.stored.Reserve(1) || (!direct && !result->Reserve(count * chunk_size))) {
+    outcome.n = H5Z_E_MEMORY;
+    return;
+  }
+  Window window;
   const double* const end = run.data() + run.size();
   const double* next = run.data();
   for (size_t i = 0; i < count; i++) {
     size_t length = 0;
+    outcome.at = static_cast<double>(i);
     next += RangeOf(next, static_cast<size_t>(end - next), &address, &length, &place);
-    if (!scratch.stored.data || address < from || address - from > have || length > have - static_cast<size_t>(address - from)) {
-      // This chunk, and those behind it that lie behind it.
-      uint64_t until = address + length;
-      const double* later = next;
-      Placement unused;
-      uint64_t its_address = 0;
-      size_t its_length = 0;
-      for (size_t j = i + 1; j < count; j++) {
-        later += RangeOf(later, static_cast<size_t>(end - later), &its_address, &its_length, &unused);
-        if (its_address < until || its_address - until > kGap || its_address + its_length - address > kWindow) break;
-        until = its_address + its_length;
-      }
-      const size_t wanted = static_cast<size_t>(until - address);
-      if (!scratch.stored.Reserve(wanted)) {
-        outcome.n = H5Z_E_MEMORY;
-      } else {
-        int64_t n = file->ReadAt(address, scratch.stored.data, wanted, &outcome.why);
-        if (n < 0 && wanted > length) {  // what lies behind may be what cannot be read
-          outcome.why.clear();
-          n = file->ReadAt(address, scratch.stored.data, length, &outcome.why);
-        }
-        from = address, have = n < 0 ? 0 : static_cast<size_t>(n);
-        if (n < 0 || have < length) {
-          outcome.n = kReadFailed;
-          outcome.bytes = static_cast<double>(have);
-        }
-      }
-    }
-    if (outcome.n >= 0) {
-      in = {scratch.stored.data + (address - from), length};
-      Span decoded = {nullptr, 0};
-      if (direct) Put(scratch);
-      else Decode(*plan, in, result->data + i * chunk_size, chunk_size, scratch, &decoded, &outcome);
-      if (outcome.n >= 0 && outcome.n != static_cast<int64_t>(chunk_size)) {
-        outcome.bytes = static_cast<double>(outcome.n);
-        outcome.n = kWrongSize;
-      }
-    }
-    if (outcome.n < 0) {
-      outcome.at = static_cast<double>(i);
+    if (!window.Has(address, length)) FetchRun(&window, length, next, count - i - 1, scratch);
+    if (outcome.n < 0) return;
+    in = {scratch.stored.data + (address - window.from), length};
+    Span decoded = {nullptr, 0};
+    if (direct) Put(scratch);
+    else Decode(*plan, in, result->data + i * chunk_size, chunk_size, scratch, &decoded, &outcome);
+    if (outcome.n < 0) return;
+    if (outcome.n != static_cast<int64_t>(chunk_size)) {
+      outcome.bytes = static_cast<double>(outcome.n);
+      outcome.n = kWrongSize;
       return;
     }
   }
@@ -461,7 +466,7 @@ void ChunkJob::Settle(napi_env env, Env* mine) {
   if (detachable && outcome.n >= 0) {
     napi_value array = nullptr;
     napi_get_reference_value(env, into, &array);
-    if (BytesOf(env, array).error) outcome.n = kDetached;
+    if (BytesOf(env, array).error) outcome.n = kDetached, outcome.at = want == Want::kRun ? 0 : -1;
   }
   napi_value value = nullptr;
   if (outcome.n < 0) {
